@@ -1,0 +1,67 @@
+# Everything a developer or CI runs. `make demo` and `make test` need only Python 3.11+, pip and make.
+# No `bench` target until there is a benchmark.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+INSTALL := $(UV) pip install --quiet --python $(BIN)/python -c constraints.txt
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+# espeak-ng speaks, sox and ffmpeg (whose libraries torchcodec loads) make and read media, chromium opens web pages.
+SYSTEM_PACKAGES := chromium espeak-ng ffmpeg sox
+
+.PHONY: help demo test test-all check fix system install install-dev
+
+help:
+	@echo "make demo         rank the demo documents with the model that ships in the package"
+	@echo "make test         run the tests (10 minutes at most)"
+	@echo "make test-all     run the slow tests too (45 minutes at most)"
+	@echo "make check        format, lint, types, import order: what CI asks"
+	@echo "make fix          let the formatter and linter repair what they can"
+	@echo "make system       install FFmpeg, Chromium, espeak-ng and SoX (Debian, needs root)"
+	@echo "make install      make .venv with mmrerank in it; install-dev adds the tools"
+
+demo: install
+	$(BIN)/mmrerank demo
+
+test: install-dev
+	$(BIN)/pytest
+
+# What needs the internet or an accelerator stays out: neither is there on every machine.
+test-all: install-dev
+	$(BIN)/pytest -m "not network and not gpu"
+
+check: install-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest --quiet tests/test_layers.py
+
+fix: install-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+system:
+	$(SUDO) apt-get update -q
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(SYSTEM_PACKAGES)
+
+install: $(VENV)/.installed
+
+install-dev: $(VENV)/.installed-dev
+
+# Stamp files: each step runs once, and again when the project's metadata or the pins change.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "error: the pinned environment needs Python 3.11 or newer; try make PYTHON=python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(UV): | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt uv
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(UV)
+	$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(UV)
+	$(INSTALL) -e '.[dev]'
+	@touch $@ $(VENV)/.installed
