@@ -1,0 +1,261 @@
+"""All decisions of the build line, in one place: user > checkpoint > folder > guess, each with its source."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, cast
+
+from mmrerank.errors import CheckpointError, InputError
+from mmrerank.specs.facts import CheckpointFacts
+from mmrerank.specs.folders import find_processor, list_processors
+from mmrerank.specs.match import best_match
+from mmrerank.specs.schema import (
+    BudgetSpec,
+    HeadSpec,
+    ProcessorSpec,
+    ResolvedSpec,
+    TemplateSpec,
+    TruncationSpec,
+)
+from mmrerank.types import MODALITIES, DecodeBudget, Modality
+
+__all__ = ["SpecOverrides", "resolve"]
+
+logger = logging.getLogger(__name__)
+
+USER, CHECKPOINT, GUESS = "user", "checkpoint", "guess"
+
+
+@dataclass(frozen=True, slots=True)
+class SpecOverrides:
+    """What the caller says about a checkpoint; None leaves the decision to the files.
+
+    head: given when the caller has put the modules together.
+    """
+
+    processor: str | Path | None = None
+    head: HeadSpec | None = None
+    chat_template: str | None = None
+    max_length: int | None = None
+    prompts: Mapping[str, str] | None = None
+    default_prompt_name: str | None = None
+
+
+@dataclass(slots=True)
+class _Decider:
+    """Facts at hand while deciding, and the note of where each answer came from."""
+
+    facts: CheckpointFacts
+    user: SpecOverrides
+    folder: ProcessorSpec | None
+    sources: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def folder_source(self) -> str:
+        """Name of the folder as a source; a folder that the user named counts as the user's word."""
+        assert self.folder is not None
+        kind = USER if self.user.processor is not None else (GUESS if self.folder.guess else "processor")
+        return f"{kind}: {self.folder.name}"
+
+    @property
+    def has_st_form(self) -> bool:
+        """Whether the checkpoint's own ST files decide; they do not when the user named a processor."""
+        return self.user.processor is None and bool(self.facts.st.modules)
+
+
+def resolve(facts: CheckpointFacts, user: SpecOverrides | None = None) -> ResolvedSpec:
+    """Decide everything that the data line will need.
+
+    Raises CheckpointError when nothing says how this model scores a pair, SpecError for a wrong `processor=`,
+    InputError for an unknown default prompt.
+    """
+    user = user or SpecOverrides()
+    folder = find_processor(user.processor) if user.processor is not None else best_match(facts, list_processors())
+    decider = _Decider(facts, user, folder)
+    template = _decide_template(decider)
+    prompts, default_prompt_name = _decide_prompts(decider)
+    spec = ResolvedSpec(
+        name=facts.name,
+        family=folder.name if folder else "sentence-transformers",
+        modalities=_decide_modalities(decider),
+        template=template,
+        head=_decide_head(decider),
+        budget=_decide_budget(decider),
+        truncation=_decide_truncation(decider, template),
+        dtype=folder.dtype if folder else "",
+        prompts=prompts,
+        default_prompt_name=default_prompt_name,
+        sources=decider.sources,
+    )
+    if folder is not None and folder.guess and spec.sources["head"].startswith(GUESS):
+        logger.warning(
+            "%s: no file says how this model was trained to score pairs; the processor %r is a guess "
+            "(head %s). Pass processor=... to silence this.",
+            facts.name,
+            folder.name,
+            spec.head,
+        )
+    return spec
+
+
+def _decide_head(decider: _Decider) -> HeadSpec:
+    facts, folder = decider.facts, decider.folder
+    head = _st_head(facts) if decider.has_st_form else None
+    if decider.user.head is not None:
+        head = decider.user.head
+        decider.sources["head"] = f"{USER}: modules"
+    elif head is not None:
+        decider.sources["head"] = f"{CHECKPOINT}: modules.json"
+    elif folder is not None:
+        head = folder.head
+        decider.sources["head"] = decider.folder_source
+    else:
+        raise CheckpointError(
+            f"{facts.name}: nothing in its files says how it scores a pair (model_type={facts.model_type!r}, "
+            f"architecture={facts.architecture!r}, no sentence-transformers files). Name its family with "
+            f"processor=..., one of: {', '.join(spec.name for spec in list_processors())}; "
+            "or give a folder of your own."
+        )
+    activation, source = _decide_activation(decider, head)
+    decider.sources["activation"] = source
+    return replace(head, activation=activation)
+
+
+def _st_head(facts: CheckpointFacts) -> HeadSpec | None:
+    logit_score = facts.st.head("LogitScore")
+    if logit_score is not None and "true_token_id" in logit_score.config:
+        return HeadSpec(
+            kind="logit-score",
+            true_token=logit_score.config["true_token_id"],
+            false_token=logit_score.config.get("false_token_id"),
+        )
+    if facts.st.head("Dense") is not None or facts.st.head("Pooling") is not None:
+        return HeadSpec(kind="chain")
+    if facts.st.transformer.get("transformer_task") == "sequence-classification":
+        return HeadSpec(kind="builtin")
+    return None
+
+
+def _decide_activation(decider: _Decider, head: HeadSpec) -> tuple[str, str]:
+    """Order of the peer: config_sentence_transformers.json, then the two older places in config.json."""
+    facts = decider.facts
+    if decider.user.processor is None:
+        for value, file in (
+            (facts.st.model.get("activation_fn"), "config_sentence_transformers.json"),
+            ((facts.config.get("sentence_transformers") or {}).get("activation_fn"), "config.json"),
+            (facts.config.get("sbert_ce_default_activation_function"), "config.json"),
+        ):
+            if value:
+                return str(value), f"{CHECKPOINT}: {file}"
+    if head.activation:
+        return head.activation, decider.sources["head"]
+    return "", "default: sigmoid for one label, else identity"
+
+
+def _decide_template(decider: _Decider) -> TemplateSpec:
+    facts, user, folder = decider.facts, decider.user, decider.folder
+    if user.chat_template is not None:
+        decider.sources["template"] = USER
+        text = facts.templates.get(user.chat_template, user.chat_template)
+        return TemplateSpec(kind="chat", text=text, content=_content_format(text, facts), options=_options(facts))
+    takes_messages = "message" in facts.st.transformer.get("modality_config", {})
+    if decider.has_st_form and takes_messages and facts.chosen_template:
+        decider.sources["template"] = CHECKPOINT
+        return _checkpoint_template(facts)
+    if decider.has_st_form:
+        decider.sources["template"] = CHECKPOINT
+        return TemplateSpec(kind="tokenizer-pair")
+    if user.processor is None and "reranker" in facts.templates:
+        decider.sources["template"] = f"{CHECKPOINT}: named template"
+        return _checkpoint_template(facts)
+    if folder is not None and folder.template.kind != "checkpoint":
+        decider.sources["template"] = decider.folder_source
+        return folder.template
+    decider.sources["template"] = CHECKPOINT
+    return _checkpoint_template(facts) if facts.chosen_template else TemplateSpec(kind="tokenizer-pair")
+
+
+def _checkpoint_template(facts: CheckpointFacts) -> TemplateSpec:
+    text = facts.chosen_template
+    return TemplateSpec(kind="chat", text=text, content=_content_format(text, facts), options=_options(facts))
+
+
+def _content_format(text: str, facts: CheckpointFacts) -> Any:
+    """The ST files' word, else a look at whether the template loops over typed parts."""
+    said = facts.st.transformer.get("modality_config", {}).get("message", {}).get("format")
+    if said in ("structured", "flat"):
+        return said
+    loops = ("['type']", '["type"]', ".type", "is string", "in message.content", "in message['content']", "in content")
+    return "structured" if any(mark in text for mark in loops) else "flat"
+
+
+def _options(facts: CheckpointFacts) -> dict[str, Any]:
+    saved = facts.st.transformer.get("processing_kwargs", {}).get("chat_template", {})
+    not_variables = {"chat_template", "restore_suffix", "truncation", "max_length", "padding"}
+    return {key: value for key, value in saved.items() if key not in not_variables}
+
+
+def _decide_prompts(decider: _Decider) -> tuple[dict[str, str], str | None]:
+    saved = decider.facts.st.model if decider.user.processor is None else {}
+    prompts = {**(saved.get("prompts") or {}), **(decider.user.prompts or {})}
+    default = decider.user.default_prompt_name or saved.get("default_prompt_name")
+    if default is not None and default not in prompts:
+        raise InputError(
+            f"Default prompt name {default!r} not found in the configured prompts dictionary with keys "
+            f"{list(prompts)!r}."
+        )
+    return prompts, default
+
+
+def _decide_modalities(decider: _Decider) -> tuple[Modality, ...]:
+    said = decider.facts.st.modalities
+    if decider.has_st_form and said:
+        decider.sources["modalities"] = f"{CHECKPOINT}: sentence_bert_config.json"
+        return tuple(cast(Modality, modality) for modality in MODALITIES if modality in said)
+    if decider.folder is not None:
+        decider.sources["modalities"] = decider.folder_source
+        return decider.folder.modalities
+    decider.sources["modalities"] = f"{CHECKPOINT}: media processor"
+    parts = {"image": "image_processor", "audio": "feature_extractor", "video": "video_processor"}
+    return tuple(m for m in MODALITIES if m == "text" or parts[m] in decider.facts.media)
+
+
+def _decide_budget(decider: _Decider) -> BudgetSpec:
+    """ST form: as the checkpoint's media processor says, which is what the peer does; else the folder's."""
+    folder = decider.folder
+    if decider.has_st_form or folder is None:
+        decider.sources["budget"] = f"{CHECKPOINT}: media processor"
+        return BudgetSpec(decode=_checkpoint_decode_budget(decider.facts.media, DecodeBudget()))
+    decider.sources["budget"] = decider.folder_source
+    rate = decider.facts.media.get("feature_extractor", {}).get("sampling_rate")
+    decode = folder.budget.decode
+    return replace(folder.budget, decode=replace(decode, sampling_rate_hz=rate) if rate else decode)
+
+
+def _checkpoint_decode_budget(media: Mapping[str, Any], default: DecodeBudget) -> DecodeBudget:
+    video = media.get("video_processor", {})
+    audio = media.get("feature_extractor", {})
+    multiple = int(video.get("temporal_patch_size") or default.frame_multiple)
+    min_frames = max(int(video.get("min_frames") or default.min_frames), 1)
+    return DecodeBudget(
+        sampling_rate_hz=int(audio.get("sampling_rate") or default.sampling_rate_hz),
+        max_audio_s=float(audio.get("chunk_length") or default.max_audio_s),
+        fps=float(video.get("fps") or default.fps),
+        min_frames=min_frames,
+        max_frames=max(int(video.get("max_frames") or default.max_frames), min_frames),
+        frame_multiple=multiple,
+    )
+
+
+def _decide_truncation(decider: _Decider, template: TemplateSpec) -> TruncationSpec:
+    rule = TruncationSpec(rule="longest-first" if template.kind == "tokenizer-pair" else "document")
+    if decider.folder is not None and not decider.has_st_form:
+        rule = replace(rule, max_length=decider.folder.truncation.max_length)
+    decider.sources["truncation"] = CHECKPOINT if rule.max_length is None else decider.folder_source
+    if decider.user.max_length is not None:
+        decider.sources["truncation"] = USER
+        rule = replace(rule, max_length=decider.user.max_length)
+    return rule

@@ -1,0 +1,157 @@
+"""What a processor folder says, and what the build line decides: plain values, checked at birth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from mmrerank.errors import SpecError
+from mmrerank.types import MODALITIES, DecodeBudget, Modality
+
+__all__ = [
+    "BudgetSpec",
+    "HeadSpec",
+    "MatchSpec",
+    "PixelBudget",
+    "ProcessorSpec",
+    "ResolvedSpec",
+    "TemplateSpec",
+    "TruncationSpec",
+]
+
+TemplateKind: TypeAlias = Literal["chat", "tokenizer-pair", "checkpoint"]
+HeadKind: TypeAlias = Literal["logit-score", "builtin", "chain"]
+
+
+@dataclass(frozen=True, slots=True)
+class MatchSpec:
+    """Which checkpoints a folder claims. All given rules must hold; `*` stands for anything in patterns.
+
+    model_types, architectures: of config.json. names: patterns of the repository's name, any case.
+    template_contains: words of the checkpoint's chat template that only this family has.
+    evidence: when True, config.json alone does not tell a reranker from a chat model of the same
+    architecture: a name or the words of the template must match as well.
+    """
+
+    model_types: tuple[str, ...] = ()
+    architectures: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    template_contains: str = ""
+    evidence: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateSpec:
+    """How a pair becomes a prompt.
+
+    kind "chat": a jinja template over messages of roles system (the instruction), query and document;
+    "tokenizer-pair": the tokenizer's own two-segment form; "checkpoint": the checkpoint's chat template
+    where it has one, else tokenizer-pair.
+    content: whether a message's content is a list of typed parts or one string.
+    options: further variables of the template, such as add_generation_prompt.
+    """
+
+    kind: TemplateKind
+    text: str = ""
+    content: Literal["structured", "flat"] = "structured"
+    instruction: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class HeadSpec:
+    """From states to logits.
+
+    kind "logit-score": logit of `true_token`, minus that of `false_token` where there is one; tokens are
+    vocabulary strings or ids. "builtin": the checkpoint's own classifier. "chain": the checkpoint's
+    sentence-transformers modules after the transformer.
+    activation: a name of heads.activation; "" = sigmoid for one label, identity for several.
+    """
+
+    kind: HeadKind
+    true_token: str | int | None = None
+    false_token: str | int | None = None
+    activation: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind == "logit-score" and self.true_token is None:
+            raise SpecError('a head of kind "logit-score" needs true_token')
+
+
+@dataclass(frozen=True, slots=True)
+class PixelBudget:
+    """Pixels that one picture, one frame or all frames of a clip may use after resizing."""
+
+    min_pixels: int
+    max_pixels: int
+
+    def __post_init__(self) -> None:
+        if not 0 < self.min_pixels <= self.max_pixels:
+            raise SpecError(
+                f"min_pixels={self.min_pixels} and max_pixels={self.max_pixels}: "
+                "need 0 < min_pixels <= max_pixels"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetSpec:
+    """Limits of decoding, and of resizing; None leaves resizing to the checkpoint's own media processor."""
+
+    decode: DecodeBudget = DecodeBudget()
+    image: PixelBudget | None = None
+    video: PixelBudget | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TruncationSpec:
+    """What is cut from a prompt of more than `max_length` tokens (None = the tokenizer's own limit).
+
+    "document": text tokens of the document, from its end. "longest-first": the tokenizer's rule for two
+    segments, one token at a time from the longer one.
+    """
+
+    rule: Literal["document", "longest-first"] = "document"
+    max_length: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessorSpec:
+    """One folder of processors/: everything that is particular to a family."""
+
+    name: str
+    title: str
+    link: str
+    match: MatchSpec
+    template: TemplateSpec
+    head: HeadSpec
+    modalities: tuple[Modality, ...] = ("text",)
+    budget: BudgetSpec = BudgetSpec()
+    truncation: TruncationSpec = TruncationSpec()
+    dtype: str = ""  # numbers to compute in; "" = those the checkpoint is stored in, as the peer does
+    guess: bool = False  # a last resort: using it is announced
+
+    def __post_init__(self) -> None:
+        unknown = set(self.modalities) - set(MODALITIES)
+        if unknown or not self.modalities:
+            raise SpecError(f"{self.name}: modalities {sorted(unknown)} are not among {', '.join(MODALITIES)}")
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedSpec:
+    """All decisions for one checkpoint. `sources` tells for each field where it came from.
+
+    template.kind is never "checkpoint" here. prompts are named instructions as saved in the checkpoint.
+    """
+
+    name: str
+    family: str
+    modalities: tuple[Modality, ...]
+    template: TemplateSpec
+    head: HeadSpec
+    budget: BudgetSpec
+    truncation: TruncationSpec
+    dtype: str = ""
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    default_prompt_name: str | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)

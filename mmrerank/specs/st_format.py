@@ -1,0 +1,119 @@
+"""The sentence-transformers on-disk form: which json files there are and what stands in them.
+
+Plain json, no torch. Source: sentence-transformers 6.2, files written by `CrossEncoder.save_pretrained`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mmrerank.errors import CheckpointError
+
+__all__ = [
+    "LOGIT_SCORE_TYPE",
+    "TRANSFORMER_TYPE",
+    "StFiles",
+    "StModule",
+    "read_json",
+    "read_st_files",
+    "write_json",
+    "write_st_files",
+]
+
+MODULES_FILE = "modules.json"
+MODEL_FILE = "config_sentence_transformers.json"
+# Older repositories name the transformer's file after its architecture.
+TRANSFORMER_FILES = tuple(
+    f"sentence_{name}_config.json"
+    for name in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
+)
+TRANSFORMER_TYPE = "sentence_transformers.base.modules.transformer.Transformer"
+LOGIT_SCORE_TYPE = "sentence_transformers.cross_encoder.modules.logit_score.LogitScore"
+
+
+@dataclass(frozen=True, slots=True)
+class StModule:
+    """One entry of modules.json. kind is the class name alone; config is the module's own config.json."""
+
+    kind: str
+    path: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+    type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StFiles:
+    """The three json files. modules is empty and the others {} where the checkpoint has none."""
+
+    modules: tuple[StModule, ...] = ()
+    transformer: Mapping[str, Any] = field(default_factory=dict)
+    model: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def head_modules(self) -> tuple[StModule, ...]:
+        """The modules after the transformer."""
+        return tuple(module for module in self.modules if module.kind != "Transformer")
+
+    def head(self, kind: str) -> StModule | None:
+        """The first module of that kind after the transformer."""
+        return next((module for module in self.head_modules if module.kind == kind), None)
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Keys of modality_config, without "message" and the joined ones."""
+        keys = self.transformer.get("modality_config", {})
+        return tuple(key for key in keys if key in ("text", "image", "audio", "video"))
+
+
+def read_st_files(folder: Path) -> StFiles:
+    """Read what there is; a folder without such files gives an empty StFiles."""
+    modules = []
+    for entry in read_json(folder / MODULES_FILE, default=[]):
+        kind = str(entry.get("type", "")).rsplit(".", 1)[-1]
+        path = str(entry.get("path", ""))
+        config = read_json(folder / path / "config.json", default={}) if path else {}
+        modules.append(StModule(kind=kind, path=path, config=config, type=str(entry.get("type", ""))))
+    transformer: Mapping[str, Any] = {}
+    transformer_path = next((module.path for module in modules if module.kind == "Transformer"), "")
+    for file in TRANSFORMER_FILES:
+        transformer = read_json(folder / transformer_path / file, default={})
+        if transformer:
+            break
+    return StFiles(tuple(modules), transformer, read_json(folder / MODEL_FILE, default={}))
+
+
+def write_st_files(folder: Path, files: StFiles) -> None:
+    """Write the json files in the form that sentence-transformers 6.2 reads. Weights are not written here."""
+    entries = [
+        {"idx": index, "name": str(index), "path": module.path, "type": module.type}
+        for index, module in enumerate(files.modules)
+    ]
+    write_json(folder / MODULES_FILE, entries)
+    write_json(folder / TRANSFORMER_FILES[0], dict(files.transformer))
+    write_json(folder / MODEL_FILE, dict(files.model))
+    for module in files.modules:
+        if module.path:
+            (folder / module.path).mkdir(parents=True, exist_ok=True)
+            write_json(folder / module.path / "config.json", dict(module.config))
+
+
+def read_json(path: Path, *, default: Any = None) -> Any:
+    """A json file's value, or `default` where there is no file.
+
+    Raises CheckpointError naming the file when it is no valid json.
+    """
+    if not path.is_file():
+        return default
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{path.name} of the checkpoint is not valid json: {error}") from error
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as the peer does: indented by four spaces, with a final line end."""
+    path.write_text(json.dumps(value, indent=4, ensure_ascii=False) + "\n", encoding="utf-8")
