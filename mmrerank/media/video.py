@@ -1,0 +1,109 @@
+"""Clips → the frames that the model sees, (num_frames, height, width, 3) uint8 RGB."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mmrerank.errors import MediaError, MediaUnreadable
+from mmrerank.media.arrays import decoder_says, to_numpy, to_uint8
+from mmrerank.media.backend import decoder_backend
+from mmrerank.media.image import channels_last, rgb_of
+from mmrerank.media.limits import check_clip
+from mmrerank.media.policy import MediaPolicy
+from mmrerank.media.sampling import UNKNOWN_FPS, GivenFrames, sample_frame_indices
+from mmrerank.media.video_pyav import frames_by_pyav
+from mmrerank.types import DecodeBudget, DecodedImage, DecodedVideo
+
+__all__ = [
+    "decode_video",
+    "frames_by_torchcodec",
+    "video_from_array",
+    "video_from_decoder",
+    "video_from_frames",
+]
+
+
+def decode_video(data: bytes, budget: DecodeBudget, policy: MediaPolicy) -> DecodedVideo:
+    """Decode the sampled frames of a clip. Size and duration are checked before.
+
+    Raises MediaTooLarge, or MediaUnreadable where no frame can be had.
+    """
+    read = frames_by_torchcodec if decoder_backend() == "torchcodec" else frames_by_pyav
+    try:
+        return read(data, budget, policy)
+    except MediaError:
+        raise
+    except (
+        Exception
+    ) as error:  # FFmpeg's errors come as RuntimeError, ValueError, OSError and av.FFmpegError
+        raise MediaUnreadable(f"no clip that can be decoded: {decoder_says(error)}") from error
+
+
+def frames_by_torchcodec(data: bytes, budget: DecodeBudget, policy: MediaPolicy) -> DecodedVideo:
+    """The sampled frames of a clip, by torchcodec."""
+    from torchcodec.decoders import VideoDecoder  # type: ignore[attr-defined]
+
+    return _sampled(VideoDecoder(data, dimension_order="NHWC"), budget, policy)
+
+
+def video_from_decoder(decoder: Any, budget: DecodeBudget, policy: MediaPolicy) -> DecodedVideo:
+    """The sampled frames of a torchcodec VideoDecoder."""
+    try:
+        return _sampled(decoder, budget, policy)
+    except MediaError:
+        raise
+    except Exception as error:
+        raise MediaUnreadable(f"the decoder gives no frames: {decoder_says(error)}") from error
+
+
+def _sampled(decoder: Any, budget: DecodeBudget, policy: MediaPolicy) -> DecodedVideo:
+    facts = decoder.metadata
+    total, fps = int(facts.num_frames or 0), float(facts.average_fps or 0.0)
+    indices = sample_frame_indices(total, fps, facts.duration_seconds, budget)
+    distinct = sorted(set(indices))
+    check_clip(facts.width, facts.height, facts.duration_seconds, len(distinct), policy)
+    frames = to_numpy(decoder.get_frames_at(distinct).data)
+    places = np.searchsorted(distinct, indices)
+    return DecodedVideo(
+        rgb_of(to_uint8(channels_last(frames[places], "a clip"))), fps, indices, total
+    )
+
+
+# ---------------------------------------------------------------- frames that the caller has
+
+
+def video_from_array(
+    value: Any, metadata: Mapping[str, Any] | None, budget: DecodeBudget, policy: MediaPolicy
+) -> DecodedVideo:
+    """A clip as (T, H, W, C) or (T, C, H, W), also with a leading axis of 1; C is 1, 3 or 4."""
+    array = to_numpy(value)
+    if array.ndim == 5 and array.shape[0] == 1:
+        array = array[0]
+    if array.ndim != 4:
+        raise MediaUnreadable(f"an array of shape {array.shape} is no clip; expected 4 dimensions.")
+    array = channels_last(array, "a clip")
+    given = GivenFrames.read(metadata)
+    positions = given.positions(array.shape[0], budget)
+    check_clip(array.shape[2], array.shape[1], given.duration_s, len(set(positions)), policy)
+    return _from_given(rgb_of(to_uint8(array[list(positions)])), positions, given, array.shape[0])
+
+
+def video_from_frames(
+    frames: Sequence[DecodedImage], positions: tuple[int, ...], given: GivenFrames, num_given: int
+) -> DecodedVideo:
+    """A clip of pictures: frames[i] is the decoded one at positions[i] of the caller's list."""
+    shapes = {frame.pixels.shape for frame in frames}
+    if len(shapes) != 1:
+        sizes = ", ".join(f"{shape[1]}x{shape[0]}" for shape in sorted(shapes)[:4])
+        raise MediaUnreadable(f"the frames of a clip have one size, got {sizes} px.")
+    return _from_given(np.stack([frame.pixels for frame in frames]), positions, given, num_given)
+
+
+def _from_given(
+    frames: np.ndarray, positions: tuple[int, ...], given: GivenFrames, num_given: int
+) -> DecodedVideo:
+    indices = tuple(given.index_of(position) for position in positions)
+    return DecodedVideo(frames, given.fps or UNKNOWN_FPS, indices, given.total(num_given))
