@@ -1,0 +1,113 @@
+"""Transformer: the first module of a CrossEncoder, as in sentence-transformers; the weights live here."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from mmrerank.errors import CheckpointError
+from mmrerank.models import Backbone, LoadOptions, fetch_checkpoint, load_backbone
+from mmrerank.specs import CheckpointFacts, read_facts
+
+__all__ = ["Transformer"]
+
+_OUTPUTS = {
+    "sequence-classification": ("logits", "scores"),
+    "text-generation": ("logits", "causal_logits"),
+    "any-to-any": ("logits", "causal_logits"),
+    "feature-extraction": ("last_hidden_state", "token_embeddings"),
+}
+
+
+class Transformer(nn.Module):
+    """A transformers model with its tokenizer and media processor.
+
+    transformer_task: "feature-extraction", "sequence-classification", "text-generation" or "any-to-any".
+    The three kwargs go to the from_pretrained of the model, the processor and the config.
+    """
+
+    def __init__(
+        self,
+        model_name_or_path: str,
+        *,
+        transformer_task: str = "feature-extraction",
+        model_kwargs: Mapping[str, Any] | None = None,
+        processor_kwargs: Mapping[str, Any] | None = None,
+        config_kwargs: Mapping[str, Any] | None = None,
+        max_seq_length: int | None = None,
+    ) -> None:
+        super().__init__()
+        if transformer_task not in _OUTPUTS:
+            raise CheckpointError(f"transformer_task={transformer_task!r}: allowed are {', '.join(_OUTPUTS)}")
+        folder = fetch_checkpoint(model_name_or_path)
+        processing = dict(processor_kwargs or {})
+        if max_seq_length is not None:
+            processing.setdefault("model_max_length", max_seq_length)
+        options = LoadOptions(model=model_kwargs or {}, processor=processing, config=config_kwargs or {})
+        self._adopt(
+            load_backbone(folder, transformer_task, options, name=model_name_or_path),
+            read_facts(model_name_or_path, folder),
+        )
+
+    @classmethod
+    def from_backbone(cls, backbone: Backbone, facts: CheckpointFacts) -> Transformer:
+        """Wrap what is loaded already."""
+        made = cls.__new__(cls)
+        nn.Module.__init__(made)
+        made._adopt(backbone, facts)
+        return made
+
+    def _adopt(self, backbone: Backbone, facts: CheckpointFacts) -> None:
+        self.model = backbone.model
+        self.processor = backbone.processor
+        self.tokenizer = backbone.tokenizer
+        self.transformer_task = backbone.task
+        self.facts = facts
+        self._accepted = frozenset(inspect.signature(self.model.forward).parameters)
+
+    @property
+    def auto_model(self) -> Any:
+        """The transformers model, under its older name."""
+        return self.model
+
+    @property
+    def config(self) -> Any:
+        """The transformers config."""
+        return self.model.config
+
+    @property
+    def backbone(self) -> Backbone:
+        """The parts as the engine wants them, read anew: a replaced tokenizer is seen."""
+        return Backbone(self.model, self.processor, self.tokenizer, self.transformer_task)
+
+    @property
+    def module_output_name(self) -> str:
+        """Key that `forward` writes."""
+        return _OUTPUTS[self.transformer_task][1]
+
+    @property
+    def max_seq_length(self) -> int:
+        """The tokenizer's limit in tokens."""
+        return int(self.tokenizer.model_max_length)
+
+    @max_seq_length.setter
+    def max_seq_length(self, value: int) -> None:
+        self.tokenizer.model_max_length = value
+
+    def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """features: what `CrossEncoder.preprocess` gives; writes the model's output into it and returns it."""
+        inputs = {
+            name: value for name, value in features.items() if name in self._accepted and isinstance(value, Tensor)
+        }
+        if "logits_to_keep" in self._accepted and "logits_to_keep" in features:
+            inputs["logits_to_keep"] = features["logits_to_keep"]
+        output = self.model(**inputs, return_dict=True)
+        features[self.module_output_name] = output[_OUTPUTS[self.transformer_task][0]]
+        return features
+
+    def extra_repr(self) -> str:
+        """Shown by print(model)."""
+        return f"transformer_task={self.transformer_task!r}, architecture={type(self.model).__name__!r}"

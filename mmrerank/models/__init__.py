@@ -1,0 +1,16 @@
+"""Stage 6, the build line: checkpoints from the hub or disk into memory, and back to disk."""
+
+from mmrerank.models.hub import EMBEDDED_MODEL, fetch_checkpoint
+from mmrerank.models.load import Backbone, LoadOptions, load_backbone, load_head_modules, task_of
+from mmrerank.models.save import save_model
+
+__all__ = [
+    "EMBEDDED_MODEL",
+    "Backbone",
+    "LoadOptions",
+    "fetch_checkpoint",
+    "load_backbone",
+    "load_head_modules",
+    "save_model",
+    "task_of",
+]

@@ -1,0 +1,92 @@
+"""Weights and files out, in the form that sentence-transformers 6.2 reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from mmrerank.models.load import Backbone
+from mmrerank.specs import ResolvedSpec
+from mmrerank.specs.st_format import LOGIT_SCORE_TYPE, TRANSFORMER_TYPE, StFiles, StModule, write_st_files
+
+__all__ = ["save_model", "st_transformer_config"]
+
+_TYPES = {
+    "LogitScore": LOGIT_SCORE_TYPE,
+    "Pooling": "sentence_transformers.sentence_transformer.modules.pooling.Pooling",
+    "Dense": "sentence_transformers.base.modules.dense.Dense",
+    "LayerNorm": "sentence_transformers.sentence_transformer.modules.layer_norm.LayerNorm",
+}
+_OUTPUT_OF_TASK = {
+    "sequence-classification": ("logits", "scores"),
+    "text-generation": ("logits", "causal_logits"),
+    "any-to-any": ("logits", "causal_logits"),
+    "feature-extraction": ("last_hidden_state", "token_embeddings"),
+}
+
+
+def save_model(
+    folder: Path,
+    backbone: Backbone,
+    modules: Sequence[nn.Module],
+    spec: ResolvedSpec,
+    model_config: Mapping[str, Any],
+    *,
+    safe_serialization: bool = True,
+) -> None:
+    """Write a checkpoint folder.
+
+    modules: those after the transformer. model_config: content of config_sentence_transformers.json.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    backbone.model.save_pretrained(folder, safe_serialization=safe_serialization)
+    _save_processor(folder, backbone, spec)
+    entries = [StModule(kind="Transformer", path="", type=TRANSFORMER_TYPE)]
+    for index, module in enumerate(modules, start=1):
+        kind = type(module).__name__
+        path = f"{index}_{kind}"
+        entries.append(StModule(kind=kind, path=path, config=module.get_config_dict(), type=_TYPES[kind]))  # type: ignore[operator]
+        if any(True for _ in module.parameters()):
+            _save_weights(folder / path, module)
+    write_st_files(folder, StFiles(tuple(entries), st_transformer_config(backbone, spec), model_config))
+
+
+def st_transformer_config(backbone: Backbone, spec: ResolvedSpec) -> dict[str, Any]:
+    """Content of sentence_bert_config.json."""
+    method_output, module_output = _OUTPUT_OF_TASK[backbone.task]
+    entry = {"method": "forward", "method_output_name": method_output}
+    modality_config: dict[str, Any] = {modality: dict(entry) for modality in spec.modalities}
+    config: dict[str, Any] = {
+        "transformer_task": backbone.task,
+        "modality_config": modality_config,
+        "module_output_name": module_output,
+    }
+    if spec.template.kind == "chat":
+        modality_config["message"] = {**entry, "format": spec.template.content}
+        if spec.template.options:
+            config["processing_kwargs"] = {"chat_template": dict(spec.template.options)}
+        config["unpad_inputs"] = False
+    return config
+
+
+def _save_processor(folder: Path, backbone: Backbone, spec: ResolvedSpec) -> None:
+    """The template in force is saved as the only one, so that any tool that loads the folder renders it."""
+    processor = backbone.processor
+    if spec.template.kind != "chat":
+        processor.save_pretrained(folder)
+        return
+    saved, processor.chat_template = processor.chat_template, spec.template.text
+    try:
+        processor.save_pretrained(folder)
+    finally:
+        processor.chat_template = saved
+
+
+def _save_weights(folder: Path, module: nn.Module) -> None:
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({name: tensor.contiguous() for name, tensor in module.state_dict().items()}, folder / "model.safetensors")

@@ -1,0 +1,263 @@
+"""Loaded pairs and their media features become token ids with spans and a scoring position."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from mmrerank.errors import InputError, shorten
+from mmrerank.prompting.features import MediaFeature, MediaPreparer
+from mmrerank.prompting.template import ChatTemplateProcessor, plain_text
+from mmrerank.prompting.truncate import tokens_to_keep
+from mmrerank.specs import ResolvedSpec
+from mmrerank.types import EncodedGroup, LoadedDocument, LoadedMedia, LoadedPair, MediaKey, MediaSpan, Text
+
+__all__ = ["ChatEncoder", "PairEncoder", "SegmentEncoder", "build_encoder"]
+
+Features = Mapping[MediaKey, MediaFeature]
+
+
+class PairEncoder(Protocol):
+    """Stage 4 of the walk. token_types: placeholder id -> 1 image, 2 video, 3 audio; {} for text models."""
+
+    token_types: dict[int, int]
+
+    def features_of(self, pairs: Sequence[LoadedPair]) -> dict[MediaKey, MediaFeature]:
+        """Prepare each distinct medium of these pairs."""
+
+    def encode(self, pairs: Sequence[LoadedPair], features: Features) -> list[EncodedGroup]:
+        """One group a pair, in order."""
+
+    def prompt(self, pair: LoadedPair) -> str:
+        """The prompt as text, for people to read."""
+
+
+def build_encoder(spec: ResolvedSpec, tokenizer: Any, processor: Any) -> PairEncoder:
+    """The encoder for the spec's kind of template; `processor` is the media processor or the tokenizer itself.
+
+    Raises SpecError when a chat template does not carry both query and document.
+    """
+    max_length = _max_length(spec, tokenizer)
+    if spec.template.kind == "tokenizer-pair":
+        return SegmentEncoder(tokenizer, max_length, scores_last=spec.head.kind == "logit-score")
+    template = ChatTemplateProcessor(spec.template, tokenizer.special_tokens_map)
+    template.check_roles(spec.name)
+    media = None if processor is tokenizer else MediaPreparer(processor, spec.budget)
+    return ChatEncoder(template, tokenizer, media, max_length)
+
+
+def _max_length(spec: ResolvedSpec, tokenizer: Any) -> int | None:
+    """The spec's limit, else the tokenizer's; tokenizers write "none" as a number beyond all use."""
+    limit = spec.truncation.max_length or int(tokenizer.model_max_length)
+    return limit if limit < 10**9 else None
+
+
+class SegmentEncoder:
+    """Two segments as the tokenizer joins them, as BERT-like models want it.
+
+    scores_last: score at the last token (causal models) instead of the first.
+    """
+
+    def __init__(self, tokenizer: Any, max_length: int | None, *, scores_last: bool) -> None:
+        self._tokenizer = tokenizer
+        self._max_length = max_length
+        self._scores_last = scores_last
+        self.token_types: dict[int, int] = {}
+
+    def features_of(self, pairs: Sequence[LoadedPair]) -> dict[MediaKey, MediaFeature]:
+        """Nothing: two segments of text carry no media."""
+        return {}
+
+    def encode(self, pairs: Sequence[LoadedPair], features: Features) -> list[EncodedGroup]:
+        """One group a pair; over-long ones are cut by the tokenizer's longest-first rule."""
+        queries, documents = _segments(pairs)
+        full = self._tokenizer(queries, documents, padding=False, truncation=False, verbose=False)
+        groups = []
+        for row, pair in enumerate(pairs):
+            fields = {name: full[name][row] for name in ("input_ids", "token_type_ids") if name in full}
+            num_full = len(fields["input_ids"])
+            if self._max_length is not None and num_full > self._max_length:
+                fields = self._cut(queries[row], documents[row])
+            groups.append(self._group(pair, fields, num_full))
+        return groups
+
+    def prompt(self, pair: LoadedPair) -> str:
+        """The two segments with the tokenizer's special tokens."""
+        queries, documents = _segments([pair])
+        ids = self._tokenizer(queries[0], documents[0])["input_ids"]
+        return str(self._tokenizer.decode(ids, skip_special_tokens=False))
+
+    def _cut(self, query: str, document: str) -> Any:
+        return self._tokenizer(
+            query, document, padding=False, truncation="longest_first", max_length=self._max_length
+        )
+
+    def _group(self, pair: LoadedPair, fields: Any, num_full: int) -> EncodedGroup:
+        ids = np.asarray(fields["input_ids"], dtype=np.int64)
+        types = fields.get("token_type_ids")
+        return EncodedGroup(
+            token_ids=ids,
+            score_at=(len(ids) - 1 if self._scores_last else 0,),
+            indices=(pair.index,),
+            token_type_ids=None if types is None else np.asarray(types, dtype=np.int64),
+            num_truncated=num_full - len(ids),
+        )
+
+
+def _segments(pairs: Sequence[LoadedPair]) -> tuple[list[str], list[str]]:
+    """Query and document texts; an instruction stands in front of the query, as in the peer."""
+    queries = [(pair.instruction or "") + plain_text(pair.query) for pair in pairs]
+    return queries, [plain_text(pair.document) for pair in pairs]
+
+
+class ChatEncoder:
+    """Chat template, media placeholders expanded, tokenised as one string, scored at the last token."""
+
+    def __init__(
+        self, template: ChatTemplateProcessor, tokenizer: Any, media: MediaPreparer | None, max_length: int | None
+    ) -> None:
+        self._template = template
+        self._tokenizer = tokenizer
+        self._media = media
+        self._max_length = max_length
+        self._modality_of = {token: modality for modality, token in (media.placeholders if media else {}).items()}
+        self._placeholder = re.compile("|".join(map(re.escape, self._modality_of)) or r"(?!)")
+        self.token_types: dict[int, int] = media.token_types if media else {}
+        self._placeholder_ids = np.array(sorted(self.token_types), dtype=np.int64)
+        # A multimodal processor lets the tokenizer add its special tokens, a bare tokenizer never does.
+        self._adds_special_tokens = media is not None
+
+    def features_of(self, pairs: Sequence[LoadedPair]) -> dict[MediaKey, MediaFeature]:
+        """Prepare each distinct medium of these pairs once."""
+        found: dict[MediaKey, MediaFeature] = {}
+        for pair in pairs:
+            for part in (*pair.query.parts, *pair.document.parts):
+                if isinstance(part, LoadedMedia) and part.key not in found:
+                    assert self._media is not None, "media were refused before"
+                    found[part.key] = self._media.prepare(part)
+        return found
+
+    def encode(self, pairs: Sequence[LoadedPair], features: Features) -> list[EncodedGroup]:
+        """One group a pair. Raises InputError when a text contains a placeholder token of the model."""
+        if not pairs:
+            return []
+        rendered = self._template.render(pairs)
+        expanded = [
+            self._expand(prompt, self._media_of(pair), features)
+            for prompt, pair in zip(rendered, pairs, strict=True)
+        ]
+        rows = self._tokenize([prompt for prompt, _ in expanded])
+        return [
+            self._group(pair, prompt, ids, keys, features)
+            for pair, (prompt, keys), ids in zip(pairs, expanded, rows, strict=True)
+        ]
+
+    def prompt(self, pair: LoadedPair) -> str:
+        """The rendered prompt; a medium stands as one placeholder."""
+        return self._template.render([pair])[0]
+
+    def _media_of(self, pair: LoadedPair) -> list[MediaKey]:
+        """Keys of the pair's media, the side that the prompt shows first in front."""
+        sides = (pair.query, pair.document)
+        ordered = sides[::-1] if self._template.is_document_first else sides
+        self._refuse_placeholders(pair)
+        return [part.key for side in ordered for part in side.parts if isinstance(part, LoadedMedia)]
+
+    def _refuse_placeholders(self, pair: LoadedPair) -> None:
+        if not self._modality_of:
+            return
+        for role, side in (("query", pair.query), ("document", pair.document)):
+            for part in side.parts:
+                found = self._placeholder.search(part.text) if isinstance(part, Text) else None
+                if found:
+                    raise InputError(
+                        f"pair {pair.index}, {role}: the text {shorten(part.text)} contains {found.group()!r}, "
+                        "which stands for a medium in this model's prompts. Take it out of the text."
+                    )
+
+    def _expand(
+        self, prompt: str, keys: Sequence[MediaKey], features: Features
+    ) -> tuple[str, list[MediaKey]]:
+        """Put each medium's tokens in place of its placeholder.
+
+        Returns the prompt and the keys in its order: a template may put one modality before another,
+        within a modality it keeps the order.
+        """
+        waiting = {modality: [k for k in keys if k.modality == modality] for modality in self._modality_of.values()}
+        order: list[MediaKey] = []
+
+        def expansion(match: re.Match[str]) -> str:
+            order.append(waiting[self._modality_of[match.group()]].pop(0))
+            return features[order[-1]].expansion
+
+        return self._placeholder.sub(expansion, prompt), order
+
+    def _tokenize(self, prompts: Sequence[str], **options: Any) -> Any:
+        bos = self._tokenizer.bos_token
+        adds = self._adds_special_tokens and not (bos and prompts[0].startswith(bos))
+        output = self._tokenizer(
+            list(prompts), add_special_tokens=adds, padding=False, truncation=False, verbose=False, **options
+        )
+        return output if options else output["input_ids"]
+
+    def _group(
+        self, pair: LoadedPair, prompt: str, row: Sequence[int], keys: Sequence[MediaKey], features: Features
+    ) -> EncodedGroup:
+        ids = np.asarray(row, dtype=np.int64)
+        num_full = len(ids)
+        if self._max_length is not None and num_full > self._max_length:
+            ids = ids[self._keep(pair, prompt, ids, features)]
+        return EncodedGroup(
+            token_ids=ids,
+            score_at=(len(ids) - 1,),
+            indices=(pair.index,),
+            media=self._spans(ids, keys, features),
+            num_truncated=num_full - len(ids),
+        )
+
+    def _keep(self, pair: LoadedPair, prompt: str, ids: np.ndarray, features: Features) -> np.ndarray:
+        offsets = np.asarray(self._tokenize([prompt], return_offsets_mapping=True)["offset_mapping"][0])
+        special = np.isin(ids, np.asarray(self._tokenizer.all_special_ids + list(self._tokenizer.added_tokens_decoder)))
+        query, document = self._sides(pair, prompt, features)
+        assert self._max_length is not None
+        return tokens_to_keep(offsets, special, document, query, self._max_length)
+
+    def _sides(self, pair: LoadedPair, prompt: str, features: Features) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Characters of the query and the document in the expanded prompt."""
+        before, between, after = self._template.frame(pair)
+        first_side = pair.document if self._template.is_document_first else pair.query
+        # The length of the first side is what its own parts come to, found by rendering it beside nothing.
+        start, end = len(before), len(prompt) - len(after)
+        split = self._split(prompt, start, end, between, first_side, features)
+        first, second = (start, split), (split + len(between), end)
+        return (second, first) if self._template.is_document_first else (first, second)
+
+    def _split(
+        self, prompt: str, start: int, end: int, between: str, first_side: LoadedDocument, features: Features
+    ) -> int:
+        """Where the first side ends: at the first `between` that lies behind the side's own text."""
+        texts = [part.text for part in first_side.parts if isinstance(part, Text)]
+        position = start
+        for text in texts:
+            found = prompt.find(text.strip(), start, end)
+            position = max(position, found + len(text.strip()) if found >= 0 else position)
+        found = prompt.find(between, position, end)
+        return found if found >= 0 else position
+
+    def _spans(self, ids: np.ndarray, keys: Sequence[MediaKey], features: Features) -> tuple[MediaSpan, ...]:
+        """Each medium owns the next num_tokens placeholder tokens; what stands between them is its own too."""
+        if not keys:
+            return ()
+        positions = np.flatnonzero(np.isin(ids, self._placeholder_ids))
+        spans = []
+        taken = 0
+        for key in keys:
+            length = features[key].num_tokens
+            own = positions[taken : taken + length]
+            spans.append(MediaSpan(start=int(own[0]), length=int(own[-1] - own[0] + 1), key=key))
+            taken += length
+        assert taken == len(positions), "the prompt holds other placeholder tokens than its media own"
+        return tuple(spans)
