@@ -1,0 +1,98 @@
+"""Chat templates, in our own words, that render the published prompts byte for byte."""
+
+from __future__ import annotations
+
+__all__ = [
+    "CHATML",
+    "CHATML_KNOWN_ROLES",
+    "QWEN3_RERANKER",
+    "QWEN3_VL_CHAT",
+    "QWEN3_VL_RERANKER",
+]
+
+_SYSTEM_TURN = (
+    "<|im_start|>system\\n"
+    "Judge whether the Document meets the requirements based on the Query and the Instruct "
+    'provided. Note that the answer can only be "yes" or "no".<|im_end|>\\n'
+)
+
+# Source: model card of Qwen/Qwen3-Reranker-0.6B, section "Usage"; roles as sentence-transformers
+# sends them. Contents are plain strings ("flat").
+QWEN3_RERANKER = (
+    "{%- set ns = namespace(instruction="
+    "'Given a web search query, retrieve relevant passages that answer the query', "
+    "query='', document='') -%}\n"
+    "{%- for message in messages -%}\n"
+    "    {%- if message.role == 'system' -%}{%- set ns.instruction = message.content -%}\n"
+    "    {%- elif message.role == 'query' -%}{%- set ns.query = message.content -%}\n"
+    "    {%- elif message.role == 'document' -%}{%- set ns.document = message.content -%}\n"
+    "    {%- endif -%}\n"
+    "{%- endfor -%}\n"
+    "{{- '" + _SYSTEM_TURN + "' -}}\n"
+    "{{- '<|im_start|>user\\n<Instruct>: ' + ns.instruction -}}\n"
+    "{{- '\\n<Query>: ' + ns.query + '\\n<Document>: ' + ns.document + '<|im_end|>\\n' -}}\n"
+    "{{- '<|im_start|>assistant\\n<think>\\n\\n</think>\\n\\n' -}}\n"
+)
+
+# Source: qwen3_vl_reranker.py of the same project, 2026-01-19. Contents are strings or lists of
+# parts, rendered in the order given ("structured").
+_RENDER_PARTS = (
+    "{%- macro render(content) -%}\n"
+    "    {%- if content is string -%}{{- content -}}\n"
+    "    {%- else -%}\n"
+    "        {%- for part in content -%}\n"
+    "            {%- if part.type == 'image' -%}"
+    "{{- '<|vision_start|><|image_pad|><|vision_end|>' -}}\n"
+    "            {%- elif part.type == 'video' -%}"
+    "{{- '<|vision_start|><|video_pad|><|vision_end|>' -}}\n"
+    "            {%- elif part.type == 'text' -%}{{- part.text -}}\n"
+    "            {%- endif -%}\n"
+    "        {%- endfor -%}\n"
+    "    {%- endif -%}\n"
+    "{%- endmacro -%}\n"
+)
+QWEN3_VL_RERANKER = (
+    _RENDER_PARTS + "{%- set ns = namespace(instruction="
+    "'Given a search query, retrieve relevant candidates that answer the query.', "
+    "query='', document='') -%}\n"
+    "{%- for message in messages -%}\n"
+    "    {%- if message.role == 'system' -%}{%- set ns.instruction = render(message.content) -%}\n"
+    "    {%- elif message.role == 'query' -%}{%- set ns.query = render(message.content) -%}\n"
+    "    {%- elif message.role == 'document' -%}"
+    "{%- set ns.document = render(message.content) -%}\n"
+    "    {%- endif -%}\n"
+    "{%- endfor -%}\n"
+    "{{- '" + _SYSTEM_TURN + "' -}}\n"
+    "{{- '<|im_start|>user\\n<Instruct>: ' + ns.instruction -}}\n"
+    "{{- '<Query>:' + ns.query + '\\n<Document>:' + ns.document + '<|im_end|>\\n' -}}\n"
+    "{{- '<|im_start|>assistant\\n' -}}\n"
+)
+
+# An ordinary chat template: it knows no query and no document.
+QWEN3_VL_CHAT = (
+    _RENDER_PARTS + "{%- for message in messages -%}\n"
+    "    {%- if message.role in ('system', 'user', 'assistant') -%}\n"
+    "        {{- '<|im_start|>' + message.role + '\\n' + render(message.content) -}}\n"
+    "        {{- '<|im_end|>\\n' -}}\n"
+    "    {%- endif -%}\n"
+    "{%- endfor -%}\n"
+    "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}\n"
+)
+
+# Passes every role through.
+CHATML = (
+    "{%- for message in messages -%}\n"
+    "    {{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' -}}\n"
+    "{%- endfor -%}\n"
+    "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}\n"
+)
+
+# Drops the roles query and document.
+CHATML_KNOWN_ROLES = (
+    "{%- for message in messages -%}\n"
+    "    {%- if message.role in ('system', 'user', 'assistant') -%}\n"
+    "        {{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' -}}\n"
+    "    {%- endif -%}\n"
+    "{%- endfor -%}\n"
+    "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}\n"
+)

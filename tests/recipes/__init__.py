@@ -1,0 +1,1 @@
+"""Published scoring recipes recomputed with plain transformers: the second opinion of our tests."""
