@@ -1,4 +1,5 @@
-"""mmrerank: score how well a query and a document match; text, image, audio, video and any mix of them.
+"""mmrerank: score how well a query and a document match; text, image, audio, video and any mix of
+them.
 
 Importing this module is cheap: torch is loaded when the first model is.
 """

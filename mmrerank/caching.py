@@ -16,7 +16,8 @@ V = TypeVar("V")
 class ByteLRU(Generic[K, V]):
     """Keeps values while their sizes add up to at most `max_bytes`; safe to share between threads.
 
-    A value larger than `max_bytes` is handed out but not kept. Copies and pickles start empty: cached
+    A value larger than `max_bytes` is handed out but not kept. Copies and pickles start empty:
+    cached
     values can be made again, and locks do not travel.
     """
 

@@ -1,8 +1,10 @@
 """Every error that mmrerank raises, in one tree.
 
 MMRerankError
-├── InputError (ValueError)            what the caller handed over cannot be read as a query or document
-│   ├── AmbiguousInput                 a string or object that could mean two things; names the part to wrap it in
+├── InputError (ValueError)            what the caller handed over cannot be read as a query or
+document
+│   ├── AmbiguousInput                 a string or object that could mean two things; names the part
+to wrap it in
 │   ├── UnsupportedInput (TypeError)   an object of a type that no part takes
 │   └── UnsupportedModality            this model takes no such part
 ├── MediaError (ValueError)            a picture, sound, clip or page that cannot be had
@@ -111,7 +113,15 @@ def shorten(value: object, *, max_chars: int = 80) -> str:
     """Text from outside, quoted and cut in the middle, fit for an error message."""
     if isinstance(value, str):
         # Cut before quoting: repr of a megabyte of text would itself be slow.
-        head = value if len(value) <= max_chars else value[: max_chars * 2 // 3] + "…" + value[-max_chars // 4 :]
+        head = (
+            value
+            if len(value) <= max_chars
+            else value[: max_chars * 2 // 3] + "…" + value[-max_chars // 4 :]
+        )
         return repr(head)
-    text = repr(value) if not isinstance(value, (bytes, bytearray, memoryview)) else f"{len(value):,} bytes"
+    text = (
+        repr(value)
+        if not isinstance(value, (bytes, bytearray, memoryview))
+        else f"{len(value):,} bytes"
+    )
     return text if len(text) <= max_chars else text[: max_chars - 1] + "…"

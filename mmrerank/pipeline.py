@@ -1,4 +1,4 @@
-"""The data line from end to end: pairs in, scores out, a window at a time (docs/architecture.md)."""
+"""The data line from end to end: pairs in, scores out, by windows (docs/architecture.md)."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ def _rank_names(pair: Pair) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """How many pairs are decoded and encoded before the model runs: at most so many, or so many bytes of media."""
+    """How many pairs are decoded and encoded before the model runs: at most so many, or so many
+    bytes of media.
+    """
 
     max_pairs: int = 256
     max_bytes: int = 512 << 20
@@ -59,11 +61,12 @@ class Window:
 class CallOptions:
     """What one call asks for.
 
-    activation: None = the model's. on_error "record" puts a DocumentError in the place of a bad pair.
+    activation: None = the model's. on_error "record" puts a DocumentError in the place of a bad
+    pair.
     should_stop is asked before each batch. names: how errors name the two sides of a pair.
     """
 
-    budget: TokenBudget = TokenBudget()
+    budget: TokenBudget = field(default_factory=TokenBudget)
     activation: Activation | None = None
     apply_softmax: bool = False
     on_error: OnError = "raise"
@@ -75,7 +78,8 @@ class CallOptions:
 class Pipeline:
     """One loaded model with everything decided; safe to call from several threads.
 
-    It borrows the model and modules it is given: device and weights are read from them at each call.
+    It borrows the model and modules it is given: device and weights are read from them at each
+    call.
     """
 
     def __init__(
@@ -91,7 +95,9 @@ class Pipeline:
         self.policy = policy or MediaPolicy.local()
         self.encoder: PairEncoder = build_encoder(spec, backbone.tokenizer, backbone.processor)
         self.head: Head = build_head(spec.head, modules, backbone.model)
-        self.activation = activation or activation_by_name(spec.head.activation, num_labels=self.head.num_labels)
+        self.activation = activation or activation_by_name(
+            spec.head.activation, num_labels=self.head.num_labels
+        )
         self.runner = PaddedRunner(
             backbone.model,
             self.head,
@@ -112,7 +118,9 @@ class Pipeline:
         options: CallOptions | None = None,
     ) -> Ranking:
         """Order documents by their score for the query, best first."""
-        pairs = [Pair(index, query, document, instruction) for index, document in enumerate(documents)]
+        pairs = [
+            Pair(index, query, document, instruction) for index, document in enumerate(documents)
+        ]
         results = self.score(pairs, options or CallOptions(names=_rank_names))
         return rank_scores(results, documents=None, top_k=top_k)
 
@@ -125,9 +133,11 @@ class Pipeline:
     def score_stream(
         self, pairs: Iterable[Pair | DocumentError], options: CallOptions | None = None
     ) -> Iterator[Score | DocumentError]:
-        """Score pairs in the order given, a window at a time: memory is bounded however many there are.
+        """Score pairs in the order given, a window at a time: memory is bounded however many there
+        are.
 
-        Raises the first error of a pair, or gives a DocumentError in its place with on_error="record";
+        Raises the first error of a pair, or gives a DocumentError in its place with
+        on_error="record";
         Stopped when `should_stop` answers True.
         """
         options = options or CallOptions()
@@ -136,9 +146,12 @@ class Pipeline:
             loaded = [pair for pair in window if isinstance(pair, LoadedPair)]
             encoded, features, failed = self._encode(loaded, options.on_error)
             scores = self._run(encoded, features, options)
-            failed.update({error.index: error for error in window if isinstance(error, DocumentError)})
+            failed.update(
+                {error.index: error for error in window if isinstance(error, DocumentError)}
+            )
             num_truncated += sum(group.num_truncated > 0 for group in encoded)
-            yield from ({**scores, **failed}[pair.index] for pair in window)
+            results: dict[int, Score | DocumentError] = {**scores, **failed}
+            yield from (results[pair.index] for pair in window)
         if num_truncated:
             logger.warning(
                 "%d of the documents were longer than the model takes and were cut; "
@@ -146,7 +159,9 @@ class Pipeline:
                 num_truncated,
             )
 
-    def encode(self, pairs: Sequence[Pair]) -> tuple[list[EncodedGroup], dict[MediaKey, MediaFeature]]:
+    def encode(
+        self, pairs: Sequence[Pair]
+    ) -> tuple[list[EncodedGroup], dict[MediaKey, MediaFeature]]:
         """Stages 2 to 4 alone: load, prepare and encode; what training and `preprocess` use."""
         loaded = self._load(pairs, CallOptions())
         good = [pair for pair in loaded if isinstance(pair, LoadedPair)]
@@ -162,15 +177,22 @@ class Pipeline:
         window: list[LoadedPair | DocumentError] = []
         for handful in _chunks(pairs, 16):
             window += self._load(handful, options)
-            if len(window) >= options.window.max_pairs or _num_bytes(window) >= options.window.max_bytes:
+            if (
+                len(window) >= options.window.max_pairs
+                or _num_bytes(window) >= options.window.max_bytes
+            ):
                 yield window
                 window = []
         if window:
             yield window
 
-    def _load(self, pairs: Sequence[Pair | DocumentError], options: CallOptions) -> list[LoadedPair | DocumentError]:
+    def _load(
+        self, pairs: Sequence[Pair | DocumentError], options: CallOptions
+    ) -> list[LoadedPair | DocumentError]:
         good = [pair for pair in pairs if isinstance(pair, Pair)]
-        results: dict[int, LoadedPair | DocumentError] = {p.index: p for p in pairs if isinstance(p, DocumentError)}
+        results: dict[int, LoadedPair | DocumentError] = {
+            p.index: p for p in pairs if isinstance(p, DocumentError)
+        }
         takeable = []
         for pair in good:
             refusal = self._refusal(pair, options.names(pair))
@@ -184,17 +206,21 @@ class Pipeline:
                 results[pair.index] = _record(pair.index, error, options.on_error)
             else:
                 query, document = sides
-                results[pair.index] = LoadedPair(pair.index, query, document, pair.instruction)  # type: ignore[arg-type]
+                results[pair.index] = LoadedPair(pair.index, query, document, pair.instruction)
         return [results[pair.index] for pair in pairs]
 
     def _load_sides(self, pairs: Sequence[Pair], names: Names) -> list[tuple[Any, Any]]:
-        """Query and document of each pair, decoded; an exception in the place of a side that failed."""
+        """Query and document of each pair, decoded; an exception in the place of a side that
+        failed.
+        """
         sides = [side for pair in pairs for side in (pair.query, pair.document)]
         if all(isinstance(part, Text) for side in sides for part in side.parts):
             plain = [LoadedDocument(side.parts) for side in sides]  # type: ignore[arg-type]
             return list(zip(plain[::2], plain[1::2], strict=True))
         labels = [name for pair in pairs for name in names(pair)]
-        loaded = load_documents(sides, self.spec.budget.decode, self.policy, names=labels, cache=self._media)
+        loaded = load_documents(
+            sides, self.spec.budget.decode, self.policy, names=labels, cache=self._media
+        )
         return list(zip(loaded[::2], loaded[1::2], strict=True))
 
     def _refusal(self, pair: Pair, names: tuple[str, str]) -> UnsupportedModality | None:
@@ -203,15 +229,19 @@ class Pipeline:
             for modality in side.modalities:
                 if modality not in self.spec.modalities:
                     return UnsupportedModality(
-                        f"{name} holds {modality}, {self.spec.name} takes {', '.join(self.spec.modalities)}. "
-                        "Use a model that takes it, or wrap a text that looks like a file in mmrerank.Text(...)."
+                        f"{name} holds {modality}, {self.spec.name} takes "
+                        f"{', '.join(self.spec.modalities)}. "
+                        "Use a model that takes it, or wrap a text that looks like a file in "
+                        "mmrerank.Text(...)."
                     )
         return None
 
     def _encode(
         self, pairs: Sequence[LoadedPair], on_error: OnError
     ) -> tuple[list[EncodedGroup], dict[MediaKey, MediaFeature], dict[int, DocumentError]]:
-        """Stages 3 and 4. All at once; one by one only when one of them fails and errors are recorded."""
+        """Stages 3 and 4. All at once; one by one only when one of them fails and errors are
+        recorded.
+        """
         try:
             features = self.encoder.features_of(pairs)
             return self.encoder.encode(pairs, features), features, {}
@@ -231,7 +261,10 @@ class Pipeline:
         return encoded, features, failed
 
     def _run(
-        self, groups: Sequence[EncodedGroup], features: dict[MediaKey, MediaFeature], options: CallOptions
+        self,
+        groups: Sequence[EncodedGroup],
+        features: dict[MediaKey, MediaFeature],
+        options: CallOptions,
     ) -> dict[int, Score]:
         """Stages 5 to 8: plan, run, head, activation."""
         scores: dict[int, Score] = {}
@@ -245,8 +278,12 @@ class Pipeline:
                 logits = self.head.to_logits(states).float()
                 values = self._activate(logits, options)
             owners = [(groups[row], index) for row in plan.rows for index in groups[row].indices]
-            for (group, index), row_logits, value in zip(owners, _rows(logits), _rows(values), strict=True):
-                scores[index] = Score(index, row_logits, value, group.num_tokens, group.num_truncated)
+            for (group, index), row_logits, value in zip(
+                owners, _rows(logits), _rows(values), strict=True
+            ):
+                scores[index] = Score(
+                    index, row_logits, value, group.num_tokens, group.num_truncated
+                )
         return scores
 
     def _activate(self, logits: Tensor, options: CallOptions) -> Tensor:
@@ -258,8 +295,13 @@ class Pipeline:
 
 
 def _pad_id(backbone: Backbone) -> int:
-    """Any id will do behind the mask, except for classifiers that look for the last token that is not it."""
-    for value in (backbone.tokenizer.pad_token_id, backbone.model.config.get_text_config().pad_token_id):
+    """Any id will do behind the mask, except for classifiers that look for the last token that is
+    not it.
+    """
+    for value in (
+        backbone.tokenizer.pad_token_id,
+        backbone.model.config.get_text_config().pad_token_id,
+    ):
         if value is not None:
             return int(value)
     return 0

@@ -33,7 +33,7 @@ class Detail:
 
 
 @dataclass(init=False, repr=False)
-class Ranking(list):  # type: ignore[type-arg]
+class Ranking(list[dict[str, Any]]):
     """Documents, best first: a list of plain dicts with `corpus_id` and `score`.
 
     `text` is there when documents were asked for, `error` only where a document could not be scored
@@ -44,7 +44,11 @@ class Ranking(list):  # type: ignore[type-arg]
     details: list[Detail] = field(default_factory=list)
 
     def __init__(
-        self, entries: Sequence[dict[str, Any]] = (), *, usage: Usage | None = None, details: Sequence[Detail] = ()
+        self,
+        entries: Sequence[dict[str, Any]] = (),
+        *,
+        usage: Usage | None = None,
+        details: Sequence[Detail] = (),
     ) -> None:
         super().__init__(entries)
         self.usage = usage or Usage()
@@ -56,7 +60,7 @@ class Ranking(list):  # type: ignore[type-arg]
     def __eq__(self, other: object) -> bool:
         return list.__eq__(self, other)  # a ranking equals the peer's plain list
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
     def to_html(self) -> str:
         """A small table for a page or a notebook; everything from outside is escaped."""
@@ -71,20 +75,32 @@ class Ranking(list):  # type: ignore[type-arg]
     _repr_html_ = to_html
 
 
-def rank_scores(results: Sequence[Result], *, documents: Sequence[Any] | None, top_k: int | None) -> Ranking:
-    """Sort results of one query, best first; equal scores keep the caller's order, errors stand last.
+def rank_scores(
+    results: Sequence[Result], *, documents: Sequence[Any] | None, top_k: int | None
+) -> Ranking:
+    """Sort results of one query, best first; equal scores keep the caller's order, errors stand
+    last.
 
     documents: added as `text` when given.
     """
     entries = [_entry(result, documents) for result in results]
-    order = sorted(range(len(entries)), key=lambda i: (math.isnan(entries[i]["score"]), -entries[i]["score"], i))
+    order = sorted(
+        range(len(entries)),
+        key=lambda i: (math.isnan(entries[i]["score"]), -entries[i]["score"], i),
+    )
     details = details_of(results)
     kept = order[:top_k]
-    return Ranking([entries[i] for i in kept], usage=usage_of(results), details=[details[i] for i in kept])
+    return Ranking(
+        [entries[i] for i in kept], usage=usage_of(results), details=[details[i] for i in kept]
+    )
 
 
 def _entry(result: Result, documents: Sequence[Any] | None) -> dict[str, Any]:
-    score = math.nan if isinstance(result, DocumentError) else float(np.asarray(result.value).reshape(()))
+    score = (
+        math.nan
+        if isinstance(result, DocumentError)
+        else float(np.asarray(result.value).reshape(()))
+    )
     entry: dict[str, Any] = {"corpus_id": result.index, "score": score}
     if documents is not None:
         entry["text"] = documents[result.index]

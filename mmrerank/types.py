@@ -61,7 +61,8 @@ class Text:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Image:
-    """A picture: path, URL, data URI, bytes, file object, PIL image or array (HWC or CHW, uint8 or float).
+    """A picture: path, URL, data URI, bytes, file object, PIL image or array (HWC or CHW, uint8 or
+    float).
 
     page: a page of the PDF in `source`, counted from 1; None for a picture.
     """
@@ -78,7 +79,8 @@ class Image:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Audio:
-    """A sound: path, URL, data URI, bytes, file object, decoder or array (samples,) or (channels, samples).
+    """A sound: path, URL, data URI, bytes, file object, decoder or array (samples,) or (channels,
+    samples).
 
     sampling_rate: in Hz, needed to resample an array; None = the model's own rate.
     """
@@ -97,9 +99,11 @@ class Audio:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Video:
-    """A clip: path, URL, data URI, bytes, file object, decoder, list of frames or 4-D array of frames.
+    """A clip: path, URL, data URI, bytes, file object, decoder, list of frames or 4-D array of
+    frames.
 
-    metadata: for arrays; `fps`, `frames_indices`, `total_num_frames`, `duration`, as transformers names them.
+    metadata: for arrays; `fps`, `frames_indices`, `total_num_frames`, `duration`, as transformers
+    names them.
     """
 
     modality: ClassVar[Modality] = "video"
@@ -147,7 +151,8 @@ class Document:
         """The unified input dict: one key a modality, a list where there are several parts of it.
 
         Parts that alternate (text, image, text) do not fit one key each: they are written as
-        {"content": [{"type": "text", "text": …}, {"type": "image", "image": …}, …]}, so no order is lost.
+        {"content": [{"type": "text", "text": …}, {"type": "image", "image": …}, …]}, so no order is
+        lost.
         """
         grouped: dict[str, list[Any]] = {}
         for part in self.parts:
@@ -155,7 +160,10 @@ class Document:
         order = [part.modality for part in self.parts]
         if order != [modality for modality, values in grouped.items() for _ in values]:
             return {"content": [{"type": p.modality, p.modality: p.value} for p in self.parts]}
-        return {modality: values[0] if len(values) == 1 else values for modality, values in grouped.items()}
+        return {
+            modality: values[0] if len(values) == 1 else values
+            for modality, values in grouped.items()
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Document:
@@ -176,7 +184,9 @@ class Document:
 
 def _part_of(modality: str, value: Any) -> Part:
     if modality not in _PART_TYPES:
-        raise InputError(f"unknown key {modality!r} in a document dict; known keys: {', '.join(_PART_TYPES)}")
+        raise InputError(
+            f"unknown key {modality!r} in a document dict; known keys: {', '.join(_PART_TYPES)}"
+        )
     if modality == "text":
         return Text(value)
     if isinstance(value, Mapping):
@@ -206,7 +216,8 @@ class Pair:
 class DecodeBudget:
     """What of a sound or clip is worth decoding for the model at hand; part of every MediaKey.
 
-    num_frames = clip duration · fps, kept within [min_frames, max_frames] and rounded to `frame_multiple`
+    num_frames = clip duration · fps, kept within [min_frames, max_frames] and rounded to
+    `frame_multiple`
     (and never more than the clip has); frames lie evenly from the first to the last.
     """
 
@@ -257,7 +268,8 @@ class DecodedAudio:
 class DecodedVideo:
     """frames: (num_frames, height, width, 3) uint8 RGB, the sampled ones only.
 
-    fps and total_num_frames are those of the clip as stored; frame_indices (num_frames,) say which were taken.
+    fps and total_num_frames are those of the clip as stored; frame_indices (num_frames,) say which
+    were taken.
     """
 
     frames: np.ndarray
@@ -331,9 +343,11 @@ class MediaSpan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EncodedGroup:
-    """One prompt, ready for the model. A pair scorer has one document in it, a listwise model several.
+    """One prompt, ready for the model. A pair scorer has one document in it, a listwise model
+    several.
 
-    token_ids: (num_tokens,) int64. token_type_ids: the same shape, or None where the tokenizer makes none.
+    token_ids: (num_tokens,) int64. token_type_ids: the same shape, or None where the tokenizer
+    makes none.
     media:     spans in the order of the prompt.
     score_at:  for each document the position that its score is read from.
     indices:   for each document the index of its pair in the call; as long as score_at.
@@ -377,7 +391,8 @@ class Usage:
 class Score:
     """The result for one pair.
 
-    logits: (num_labels,) float32 before the activation. value: after it, a float or (num_labels,) float32.
+    logits: (num_labels,) float32 before the activation. value: after it, a float or (num_labels,)
+    float32.
     """
 
     index: int

@@ -1,4 +1,6 @@
-"""The drop-in face: what scripts for sentence-transformers' CrossEncoder import, with the package name changed."""
+"""The drop-in face: what scripts for sentence-transformers' CrossEncoder import, with the package
+name changed.
+"""
 
 from mmrerank.cross_encoder.model import CrossEncoder
 from mmrerank.cross_encoder.modules import Dense, LayerNorm, LogitScore, Pooling, Transformer

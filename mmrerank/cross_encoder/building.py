@@ -55,12 +55,18 @@ def build_from_name(name: str, hub: HubOptions, options: LoadOptions, user: Spec
     )
     facts = read_facts(name, folder, config_overrides=options.config)
     spec = resolve(facts, user)
-    root = folder / next((module.path for module in facts.st.modules if module.kind == "Transformer"), "")
+    root = folder / next(
+        (module.path for module in facts.st.modules if module.kind == "Transformer"), ""
+    )
     task = task_of(spec.head.kind, facts)
     backbone = load_backbone(root, task, options, name=name, dtype=spec.dtype)
     transformer = Transformer.from_backbone(backbone, facts)
     keeps_modules = user.processor is None and bool(facts.st.head_modules)
-    modules = load_head_modules(folder, facts, trust_remote_code=options.trust_remote_code) if keeps_modules else []
+    modules = (
+        load_head_modules(folder, facts, trust_remote_code=options.trust_remote_code)
+        if keeps_modules
+        else []
+    )
     if spec.head.kind == "logit-score" and not modules:
         modules = [make_logit_score(spec.head, backbone.tokenizer, name)]
     num_labels = int(backbone.model.config.num_labels) if spec.head.kind == "builtin" else 1
@@ -79,18 +85,23 @@ def build_from_modules(modules: Sequence[nn.Module], user: SpecOverrides) -> Bui
     if not isinstance(first, Transformer):
         raise CheckpointError(
             f"modules must begin with a Transformer, got {type(first).__name__}. "
-            "Example: modules=[Transformer(path, transformer_task='text-generation'), LogitScore(9693, 2152)]."
+            "Example: modules=[Transformer(path, transformer_task='text-generation'), "
+            "LogitScore(9693, 2152)]."
         )
     head = _head_of(first, modules[1:])
     spec = resolve(first.facts, replace(user, head=head))
     num_labels = int(first.config.num_labels) if head.kind == "builtin" else 1
-    return Built(list(modules), spec, activation_by_name(spec.head.activation, num_labels=num_labels))
+    return Built(
+        list(modules), spec, activation_by_name(spec.head.activation, num_labels=num_labels)
+    )
 
 
 def _head_of(first: Transformer, rest: Sequence[nn.Module]) -> HeadSpec:
     score = next((module for module in rest if isinstance(module, LogitScore)), None)
     if score is not None:
-        return HeadSpec("logit-score", true_token=score.true_token_id, false_token=score.false_token_id)
+        return HeadSpec(
+            "logit-score", true_token=score.true_token_id, false_token=score.false_token_id
+        )
     if any(isinstance(module, Pooling) for module in rest):
         return HeadSpec("chain")
     if first.transformer_task == "sequence-classification":

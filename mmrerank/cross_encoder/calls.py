@@ -1,4 +1,6 @@
-"""The translation of one call: the user's arguments to pairs and options, scores to the types the peer returns."""
+"""The translation of one call: the user's arguments to pairs and options, scores to the types the
+peer returns.
+"""
 
 from __future__ import annotations
 
@@ -79,14 +81,27 @@ def rank_names(pair: Pair) -> tuple[str, str]:
 
 
 def with_instructions(
-    pairs: Sequence[Pair | DocumentError], instruction: str | Sequence[str] | None, prompt: str | None
+    pairs: Sequence[Pair | DocumentError],
+    instruction: str | Sequence[str] | None,
+    prompt: str | None,
 ) -> list[Pair | DocumentError]:
-    """Give each pair its instruction: its own, else that of the call, else the prompt; "" is none."""
-    if instruction is not None and not isinstance(instruction, str) and len(instruction) != len(pairs):
-        raise InputError(f"instruction: got {len(instruction)} of them for {len(pairs)} pairs; give one, or one a pair")
+    """Give each pair its instruction: its own, else the call's, else the prompt; "" is none."""
+    if (
+        instruction is not None
+        and not isinstance(instruction, str)
+        and len(instruction) != len(pairs)
+    ):
+        raise InputError(
+            f"instruction: got {len(instruction)} of them for {len(pairs)} pairs; give one, or "
+            "one a pair"
+        )
     given: list[Pair | DocumentError] = []
     for place, pair in enumerate(pairs):
-        own = instruction if instruction is None or isinstance(instruction, str) else instruction[place]
+        own = (
+            instruction
+            if instruction is None or isinstance(instruction, str)
+            else instruction[place]
+        )
         chosen = own if own is not None else prompt
         if isinstance(pair, Pair) and pair.instruction is None and chosen:
             pair = replace(pair, instruction=chosen)
@@ -94,7 +109,9 @@ def with_instructions(
     return given
 
 
-def raising(pairs: Iterable[Pair | DocumentError], on_error: OnError) -> Iterator[Pair | DocumentError]:
+def raising(
+    pairs: Iterable[Pair | DocumentError], on_error: OnError
+) -> Iterator[Pair | DocumentError]:
     """Pass pairs on; with on_error="raise" the first recorded error is raised."""
     for pair in pairs:
         if isinstance(pair, DocumentError) and on_error == "raise":
@@ -105,9 +122,19 @@ def raising(pairs: Iterable[Pair | DocumentError], on_error: OnError) -> Iterato
 def known_options(kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
     """Refuse an option that nobody would read, naming the nearest one."""
     for name in kwargs.keys() - set(_OPTIONS):
-        known = [*_OPTIONS, "instruction", "on_error", "should_stop", "return_details", "batch_size", "show_progress_bar"]
+        known = [
+            *_OPTIONS,
+            "instruction",
+            "on_error",
+            "should_stop",
+            "return_details",
+            "batch_size",
+            "show_progress_bar",
+        ]
         hint = get_close_matches(name, known, n=1)
-        raise TypeError(f"unknown option {name!r}" + (f"; did you mean {hint[0]!r}?" if hint else ""))
+        raise TypeError(
+            f"unknown option {name!r}" + (f"; did you mean {hint[0]!r}?" if hint else "")
+        )
     return kwargs
 
 
@@ -122,7 +149,8 @@ def spec_with(spec: ResolvedSpec, overrides: Mapping[str, Any]) -> ResolvedSpec:
             limit = values.get("max_length", spec.truncation.max_length)
             spec = replace(spec, truncation=replace(spec.truncation, max_length=limit))
         elif kind in ("image", "video") and set(values) == {"min_pixels", "max_pixels"}:
-            spec = replace(spec, budget=replace(spec.budget, **{kind: PixelBudget(**values)}))
+            pixels: dict[str, Any] = {kind: PixelBudget(**values)}
+            spec = replace(spec, budget=replace(spec.budget, **pixels))
         else:
             raise InputError(
                 f"processing_kwargs[{kind!r}] = {values!r}: known are text (max_length), and "
@@ -131,16 +159,21 @@ def spec_with(spec: ResolvedSpec, overrides: Mapping[str, Any]) -> ResolvedSpec:
     return spec
 
 
-def as_arrays(results: Sequence[Result], num_labels: int, device: Any, *, to_numpy: bool, to_tensor: bool) -> Any:
+def as_arrays(
+    results: Sequence[Result], num_labels: int, device: Any, *, to_numpy: bool, to_tensor: bool
+) -> Any:
     """Scores in the peer's types; NaN where a pair could not be scored.
 
-    float32 (num_pairs,) or (num_pairs, num_labels); an empty call gives an empty array as the peer's.
+    float32 (num_pairs,) or (num_pairs, num_labels); an empty call gives an empty array as the
+    peer's.
     """
     if not results:
         return torch.tensor([], device=device) if to_tensor else (np.array([]) if to_numpy else [])
     shape = () if num_labels == 1 else (num_labels,)
     failed = np.full(shape, np.nan, dtype=np.float32)
-    values = np.stack([failed if isinstance(r, DocumentError) else np.asarray(r.value) for r in results])
+    values = np.stack(
+        [failed if isinstance(r, DocumentError) else np.asarray(r.value) for r in results]
+    )
     if not to_tensor and to_numpy:
         return values
     tensor = torch.from_numpy(values).to(device)
@@ -153,7 +186,9 @@ def details(results: Sequence[Result], *, is_single: bool) -> Detail | list[Deta
     return made[0] if is_single else made
 
 
-def features_of(pipeline: Pipeline, pairs: Sequence[Pair], transformer: Transformer) -> dict[str, Any]:
+def features_of(
+    pipeline: Pipeline, pairs: Sequence[Pair], transformer: Transformer
+) -> dict[str, Any]:
     """Encoded pairs as the arguments of a module's forward, with the peer's bookkeeping keys."""
     groups, media = pipeline.encode(pairs)
     is_causal = transformer.transformer_task in ("text-generation", "any-to-any")

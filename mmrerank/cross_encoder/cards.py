@@ -1,4 +1,4 @@
-"""What a model says about itself: the model card that is saved, and the facts for `mmrerank info`."""
+"""What a model says about itself: the card saved with it, the facts for `mmrerank info`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mmrerank.heads import LogitScore, activation_name
 from mmrerank.types import LoadedDocument, LoadedPair, Text
 
 if TYPE_CHECKING:
-    from mmrerank.cross_encoder.model import CrossEncoder
+    from mmrerank.cross_encoder.settings import Settings
 
 __all__ = ["describe", "model_card", "versions"]
 
@@ -28,8 +28,8 @@ def versions() -> dict[str, str]:
     }
 
 
-def describe(model: CrossEncoder) -> dict[str, Any]:
-    """Plain values: name, family, modalities, head, budgets, template, an example prompt, sources."""
+def describe(model: Settings) -> dict[str, Any]:
+    """Plain values: name, family, modalities, head, budgets, an example prompt, sources."""
     spec = model.pipeline.spec
     sides = (LoadedDocument((Text("a query"),)), LoadedDocument((Text("a document"),)))
     score = next((module for module in model if isinstance(module, LogitScore)), None)
@@ -37,7 +37,9 @@ def describe(model: CrossEncoder) -> dict[str, Any]:
     if score is not None:
         ids = {"true": score.true_token_id, "false": score.false_token_id}
         head["tokens"] = {
-            name: {"id": i, "text": model.tokenizer.convert_ids_to_tokens(i)} for name, i in ids.items() if i is not None
+            name: {"id": i, "text": model.tokenizer.convert_ids_to_tokens(i)}
+            for name, i in ids.items()
+            if i is not None
         }
     decode = spec.budget.decode
     return {
@@ -65,19 +67,26 @@ def describe(model: CrossEncoder) -> dict[str, Any]:
         "prompts": dict(model.prompts),
         "default_prompt_name": model.default_prompt_name,
         "prompt_example": model.pipeline.encoder.prompt(
-            LoadedPair(0, *sides, instruction=model.prompts.get(model.default_prompt_name or "") or None)
+            LoadedPair(
+                0, *sides, instruction=model.prompts.get(model.default_prompt_name or "") or None
+            )
         ),
         "sources": dict(spec.sources),
     }
 
 
 def _pixels(budget: Any) -> Any:
-    return [budget.min_pixels, budget.max_pixels] if budget is not None else "as the checkpoint's media processor says"
+    return (
+        [budget.min_pixels, budget.max_pixels]
+        if budget is not None
+        else "as the checkpoint's media processor says"
+    )
 
 
-def model_card(model: CrossEncoder, name: str, train_datasets: list[str]) -> str:
+def model_card(model: Settings, name: str, train_datasets: list[str]) -> str:
     """README.md of a saved model."""
     facts = describe(model)
+    head = facts["head"]
     tags = ["cross-encoder", "reranker", "mmrerank", "sentence-transformers"]
     header = {
         "library_name": "sentence-transformers",
@@ -85,7 +94,9 @@ def model_card(model: CrossEncoder, name: str, train_datasets: list[str]) -> str
         "tags": tags,
         **({"datasets": train_datasets} if train_datasets else {}),
     }
-    front = "\n".join(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in header.items())
+    front = "\n".join(
+        f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in header.items()
+    )
     return f"""---
 {front}
 ---
@@ -98,7 +109,7 @@ A reranker: it reads a query and a document together and scores how well they ma
 |---|---|
 | Architecture | {facts["architecture"]}, {facts["parameters"]:,} parameters |
 | Takes | {", ".join(facts["modalities"])} |
-| Head | {facts["head"]["kind"]}, {facts["head"]["num_labels"]} label(s), then {facts["activation"]} |
+| Head | {head["kind"]}, {head["num_labels"]} label(s), then {facts["activation"]} |
 | Longest prompt | {facts["max_length"]:,} tokens |
 
 ## Usage

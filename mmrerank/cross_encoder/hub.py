@@ -37,17 +37,24 @@ def push(
     safe_serialization: bool,
     train_datasets: list[str] | None,
 ) -> str:
-    """Create the repository, save the model beside, upload the folder. Returns the URL of the commit."""
+    """Create the repository, save the model beside, upload the folder. Returns the URL of the
+    commit.
+    """
     api = HfApi(token=upload.token)
     repo = api.create_repo(
-        upload.repo_id, private=upload.private, exist_ok=upload.exist_ok or upload.create_pr, repo_type=None
+        upload.repo_id,
+        private=upload.private,
+        exist_ok=upload.exist_ok or upload.create_pr,
+        repo_type=None,
     )
     if upload.revision is not None:
         api.create_branch(repo.repo_id, branch=upload.revision, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(local_model_path or scratch)
         if local_model_path is None:
-            keeps_card = not upload.replace_model_card and api.file_exists(repo.repo_id, "README.md")
+            keeps_card = not upload.replace_model_card and api.file_exists(
+                repo.repo_id, "README.md"
+            )
             model.save_pretrained(
                 folder,
                 model_name=repo.repo_id,

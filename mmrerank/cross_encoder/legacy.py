@@ -1,4 +1,6 @@
-"""Old names of arguments, in one table each; every use is announced once a place, with the new name."""
+"""Old names of arguments, in one table each; every use is announced once a place, with the new
+name.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,10 @@ def _warn(text: str) -> None:
 def _rename(owner: str, kwargs: dict[str, Any], table: Mapping[str, str]) -> None:
     for old, new in table.items():
         if old in kwargs:
-            _warn(f"The {owner} `{old}` argument was renamed and is now deprecated. Please use `{new}` instead.")
+            _warn(
+                f"The {owner} `{old}` argument was renamed and is now deprecated. Please use "
+                f"`{new}` instead."
+            )
             value = kwargs.pop(old)
             kwargs.setdefault(new, value)
 
@@ -54,7 +59,10 @@ def init_arguments(function: F) -> F:
             kwargs[name] = value
         _rename("CrossEncoder", kwargs, INIT_RENAMED)
         if "classifier_dropout" in kwargs:
-            _warn("The CrossEncoder `classifier_dropout` argument is deprecated. Please use `config_kwargs` instead.")
+            _warn(
+                "The CrossEncoder `classifier_dropout` argument is deprecated. Please use "
+                "`config_kwargs` instead."
+            )
             dropout = {"classifier_dropout": kwargs.pop("classifier_dropout")}
             kwargs["config_kwargs"] = {**(kwargs.get("config_kwargs") or {}), **dropout}
         return function(self, *args[:1], **kwargs)
@@ -71,7 +79,9 @@ def predict_arguments(function: F) -> F:
         _rename(f"CrossEncoder.{method}", kwargs, PREDICT_RENAMED)
         for name in _IGNORED[method]:
             if kwargs.pop(name, None) is not None:
-                _warn(f"The CrossEncoder.{method} `{name}` argument is deprecated and has no effect.")
+                _warn(
+                    f"The CrossEncoder.{method} `{name}` argument is deprecated and has no effect."
+                )
         return function(self, *args, **kwargs)
 
     return cast("F", wrapper)

@@ -1,34 +1,34 @@
-"""CrossEncoder: the signatures of sentence-transformers' class; it only translates to the Pipeline."""
+"""CrossEncoder: the peer's signatures, translated to the Pipeline."""
 
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
 from tqdm.auto import tqdm
 
 from mmrerank.cross_encoder import calls, cards
-from mmrerank.cross_encoder.building import HubOptions, best_device, build_from_modules, build_from_name
+from mmrerank.cross_encoder.building import (
+    HubOptions,
+    best_device,
+    build_from_modules,
+    build_from_name,
+)
 from mmrerank.cross_encoder.legacy import init_arguments, predict_arguments
-from mmrerank.cross_encoder.precision import compute_in_fp32
-from mmrerank.cross_encoder.transformer import Transformer
+from mmrerank.cross_encoder.settings import Settings
 from mmrerank.engine import TokenBudget
 from mmrerank.errors import InputError, MissingExtra
-from mmrerank.heads import Activation, activation_by_name, activation_name
+from mmrerank.heads import Activation, activation_name
 from mmrerank.inputs import iter_pairs
 from mmrerank.media import MediaPolicy
 from mmrerank.models import EMBEDDED_MODEL, LoadOptions, save_model
 from mmrerank.pipeline import CallOptions, Pipeline
 from mmrerank.results import Ranking, rank_scores
-from mmrerank.specs import ResolvedSpec, SpecOverrides
-from mmrerank.types import MODALITIES, DocumentError, Pair, Score
+from mmrerank.specs import SpecOverrides
+from mmrerank.types import DocumentError, Pair, Score
 
 __all__ = ["CrossEncoder"]
 
@@ -37,17 +37,19 @@ logger = logging.getLogger(__name__)
 OnError = Literal["raise", "record"]
 
 
-class CrossEncoder(nn.Sequential):
+class CrossEncoder(Settings):
     """Scores how well a query and a document match; both may be text, image, audio, video or a mix.
 
     model_name_or_path: a folder, a hub id, or None for the embedded model.
-    processor: name or path of a processor folder, where the checkpoint's files do not say (or wrongly say)
+    processor: name or path of a processor folder, where the checkpoint's files do not say (or
+    wrongly say)
     how it scores. media_policy: what may be opened. The other arguments are those of the peer:
     modules, device, prompts, default_prompt_name, cache_folder, trust_remote_code, revision,
     local_files_only, token, model_kwargs, processor_kwargs, config_kwargs, num_labels, max_length,
     activation_fn, keep_in_fp32_modules.
 
-    Raises CheckpointError when the checkpoint cannot be had or is no reranker, SpecError for a wrong
+    Raises CheckpointError when the checkpoint cannot be had or is no reranker, SpecError for a
+    wrong
     processor, InputError for an unknown default prompt.
     """
 
@@ -81,7 +83,9 @@ class CrossEncoder(nn.Sequential):
         media_policy: MediaPolicy | None = None,
     ) -> None:
         if backend != "torch":
-            raise MissingExtra(f"backend={backend!r} is not available in this version; use backend='torch'.")
+            raise MissingExtra(
+                f"backend={backend!r} is not available in this version; use backend='torch'."
+            )
         processing = dict(processor_kwargs or {})
         user = SpecOverrides(
             processor=processor,
@@ -94,10 +98,15 @@ class CrossEncoder(nn.Sequential):
             processing["model_max_length"] = max_length
         labels = {} if num_labels is None else {"num_labels": num_labels}
         options = LoadOptions(
-            dict(model_kwargs or {}), processing, {**(config_kwargs or {}), **labels}, trust_remote_code
+            dict(model_kwargs or {}),
+            processing,
+            {**(config_kwargs or {}), **labels},
+            trust_remote_code,
         )
         if modules is not None:
-            built = build_from_modules(list(modules.values() if isinstance(modules, Mapping) else modules), user)
+            built = build_from_modules(
+                list(modules.values() if isinstance(modules, Mapping) else modules), user
+            )
         else:
             hub = HubOptions(cache_folder, revision, local_files_only, token)
             built = build_from_name(model_name_or_path or EMBEDDED_MODEL, hub, options, user)
@@ -112,7 +121,11 @@ class CrossEncoder(nn.Sequential):
         self.activation_fn = activation_fn or built.activation
         self.keep_in_fp32_modules: list[str] = []
         self.set_keep_in_fp32_modules(
-            list(keep_in_fp32_modules if keep_in_fp32_modules is not None else built.saved.get("keep_in_fp32_modules", []))
+            list(
+                keep_in_fp32_modules
+                if keep_in_fp32_modules is not None
+                else built.saved.get("keep_in_fp32_modules", [])
+            )
         )
         if "device_map" not in options.model:
             self.to(device or best_device())
@@ -144,16 +157,22 @@ class CrossEncoder(nn.Sequential):
     ) -> Any:
         """Score pairs.
 
-        inputs: one pair (query, document) or a list of pairs. instruction: one for all, or one a pair;
-        prompt and prompt_name are the peer's way to say the same. batch_size: most pairs in one batch.
-        on_error: "record" gives NaN in the place of a pair that could not be scored, "raise" the error.
+        inputs: one pair (query, document) or a list of pairs. instruction: one for all, or one a
+        pair;
+        prompt and prompt_name are the peer's way to say the same. batch_size: most pairs in one
+        batch.
+        on_error: "record" gives NaN in the place of a pair that could not be scored, "raise" the
+        error.
         Returns float32 (num_pairs,), or (num_pairs, num_labels), or a scalar for one pair: numpy by
-        default, tensor(s) with convert_to_tensor or convert_to_numpy=False; with return_details a tuple
+        default, tensor(s) with convert_to_tensor or convert_to_numpy=False; with return_details a
+        tuple
         of that and a list of details.
         Raises InputError, MediaError or UnsupportedModality, each naming the pair and the part.
         """
         parsed = calls.parse_inputs(inputs, self, on_error)
-        pairs = calls.with_instructions(parsed.pairs, instruction, self._resolve_prompt(prompt, prompt_name))
+        pairs = calls.with_instructions(
+            parsed.pairs, instruction, self._resolve_prompt(prompt, prompt_name)
+        )
         options = CallOptions(
             budget=TokenBudget(max_pairs=batch_size),
             activation=activation_fn or self.activation_fn,
@@ -164,10 +183,18 @@ class CrossEncoder(nn.Sequential):
         call = calls.Call(pairs, options, calls.known_options(kwargs), show_progress_bar)
         results = self._score(call, device, pool, chunk_size)
         scores = calls.as_arrays(
-            results, self.num_labels, self.device, to_numpy=convert_to_numpy, to_tensor=convert_to_tensor
+            results,
+            self.num_labels,
+            self.device,
+            to_numpy=convert_to_numpy,
+            to_tensor=convert_to_tensor,
         )
         scores = scores[0] if parsed.is_single else scores
-        return (scores, calls.details(results, is_single=parsed.is_single)) if return_details else scores
+        return (
+            (scores, calls.details(results, is_single=parsed.is_single))
+            if return_details
+            else scores
+        )
 
     @predict_arguments
     def rank(
@@ -192,9 +219,11 @@ class CrossEncoder(nn.Sequential):
     ) -> Ranking:
         """Order documents for a query, best first; equal scores keep the order given.
 
-        Returns a list of {"corpus_id", "score"} dicts, with "text" (the document as given) when asked for.
+        Returns a list of {"corpus_id", "score"} dicts, with "text" (the document as given) when
+        asked for.
         With on_error="record" a document that could not be scored stands last with NaN and "error".
-        Raises ValueError for a model of several labels, else as `predict`; a bad query always raises.
+        Raises ValueError for a model of several labels, else as `predict`; a bad query always
+        raises.
         """
         if self.num_labels != 1:
             raise InputError(
@@ -202,7 +231,9 @@ class CrossEncoder(nn.Sequential):
                 "Consider using CrossEncoder.predict() with input pairs instead."
             )
         parsed = calls.parse_ranking(query, documents, self, on_error)
-        pairs = calls.with_instructions(parsed, instruction, self._resolve_prompt(prompt, prompt_name))
+        pairs = calls.with_instructions(
+            parsed, instruction, self._resolve_prompt(prompt, prompt_name)
+        )
         options = CallOptions(
             budget=TokenBudget(max_pairs=batch_size),
             activation=activation_fn or self.activation_fn,
@@ -226,7 +257,8 @@ class CrossEncoder(nn.Sequential):
     ) -> Iterator[Score | DocumentError]:
         """Score an endless iterable of pairs, in order, with bounded memory.
 
-        Gives a Score (value after the activation) or, with on_error="record", a DocumentError in its place.
+        Gives a Score (value after the activation) or, with on_error="record", a DocumentError in
+        its place.
         """
         options = CallOptions(
             budget=TokenBudget(max_pairs=batch_size),
@@ -258,218 +290,36 @@ class CrossEncoder(nn.Sequential):
         # None shows the bar on a terminal, and only for work that takes a while.
         hidden = None if call.show_progress_bar is None else not call.show_progress_bar
         delay = 1.0 if call.show_progress_bar is None else 0.0
-        return list(tqdm(results, total=len(call.pairs), desc="Pairs", disable=hidden, delay=delay, leave=False))
+        return list(
+            tqdm(
+                results,
+                total=len(call.pairs),
+                desc="Pairs",
+                disable=hidden,
+                delay=delay,
+                leave=False,
+            )
+        )
 
     def _pipeline_for(self, overrides: Mapping[str, Any]) -> Pipeline:
-        """The data line of one call: the model's own, unless the call changes something of the spec."""
+        """The data line of one call: the model's own, unless the call changes something of the
+        spec.
+        """
         spec = calls.spec_with(self._spec, overrides)
         return self.pipeline if spec is self._spec else self._make_pipeline(spec)
 
-    def _make_pipeline(self, spec: ResolvedSpec) -> Pipeline:
-        return Pipeline(
-            self[0].backbone, list(self)[1:], spec, policy=self.media_policy, activation=self.activation_fn
-        )
-
     def preprocess(self, inputs: Any, prompt: str | None = None, **kwargs: Any) -> dict[str, Any]:
-        """Pairs to the features that `forward` takes: ids, mask, media tensors, and the peer's bookkeeping.
+        """Pairs to the features that `forward` takes: ids, mask, media tensors, and the peer's
+        bookkeeping.
 
         Rows are padded on the left for language models, on the right for the others.
         """
         parsed = calls.parse_inputs(inputs, self, "raise")
         pairs = calls.with_instructions(parsed.pairs, None, prompt)
         pipeline = self._pipeline_for(kwargs)
-        return calls.features_of(pipeline, [pair for pair in pairs if isinstance(pair, Pair)], self[0])
-
-    @property
-    def pipeline(self) -> Pipeline:
-        """The data line for the settings in force."""
-        if self._pipeline is None:
-            self._pipeline = self._make_pipeline(self._spec)
-        return self._pipeline
-
-    # ------------------------------------------------------------ what it takes
-
-    @property
-    def modalities(self) -> list[str]:
-        """What a query or document may hold; "message" where the model reads chat messages."""
-        return [*self._spec.modalities, *(["message"] if self._spec.template.kind == "chat" else [])]
-
-    def supports(self, modality: str | tuple[str, ...]) -> bool:
-        """Whether the model takes that modality, or that mix of them in one document."""
-        return not self.why_not(modality)
-
-    def why_not(self, modality: str | tuple[str, ...]) -> str:
-        """The reason why `supports` says no, in a sentence; "" when it says yes."""
-        wanted = (modality,) if isinstance(modality, str) else tuple(modality)
-        for name in wanted:
-            if name not in (*MODALITIES, "message"):
-                return f"{name!r} is no modality; there are {', '.join(MODALITIES)} and message."
-            if name not in self.modalities:
-                return f"{self._spec.name} was not made for {name}: it takes {', '.join(self.modalities)}."
-        if len(set(wanted)) > 1 and "message" not in self.modalities:
-            return f"{self._spec.name} takes one modality in a document, not a mix: it reads no chat messages."
-        return ""
-
-    @property
-    def supports_media(self) -> bool:
-        """Whether anything but text is taken."""
-        return self._spec.modalities != ("text",)
-
-    def describe(self) -> dict[str, Any]:
-        """What is in force and where each decision came from, as plain values for a page or a terminal."""
-        return cards.describe(self)
-
-    # ------------------------------------------------------------ settings
-
-    def _changed(self) -> None:
-        """A setting changed: the next call builds its data line anew."""
-        self._pipeline = None
-
-    @property
-    def activation_fn(self) -> Activation:
-        """Applied to the logits."""
-        return self._activation_fn
-
-    @activation_fn.setter
-    def activation_fn(self, value: Activation) -> None:
-        object.__setattr__(self, "_activation_fn", value)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        # An activation is often a module; in the registry it would change state_dict and the saved form.
-        if name == "activation_fn":
-            object.__setattr__(self, name, value)
-        else:
-            super().__setattr__(name, value)
-
-    @property
-    def default_activation_function(self) -> Activation:
-        """Old name of activation_fn."""
-        _deprecated("default_activation_function", "activation_fn")
-        return self.activation_fn
-
-    @property
-    def max_seq_length(self) -> int:
-        """Most tokens of one prompt."""
-        return self._spec.truncation.max_length or int(self[0].max_seq_length)
-
-    @max_seq_length.setter
-    def max_seq_length(self, value: int) -> None:
-        self[0].max_seq_length = value
-        self._spec = replace(self._spec, truncation=replace(self._spec.truncation, max_length=value))
-        self._changed()
-
-    @property
-    def max_length(self) -> int:
-        """Old name of max_seq_length."""
-        _deprecated("max_length", "max_seq_length")
-        return self.max_seq_length
-
-    @max_length.setter
-    def max_length(self, value: int) -> None:
-        _deprecated("max_length", "max_seq_length")
-        self.max_seq_length = value
-
-    def get_max_seq_length(self) -> int:
-        """The same as max_seq_length."""
-        return self.max_seq_length
-
-    @property
-    def tokenizer(self) -> Any:
-        """The tokenizer."""
-        return self[0].tokenizer
-
-    @tokenizer.setter
-    def tokenizer(self, value: Any) -> None:
-        transformer: Transformer = self[0]
-        if transformer.processor is transformer.tokenizer:
-            transformer.processor = value
-        else:
-            transformer.processor.tokenizer = value
-        transformer.tokenizer = value
-        self._changed()
-
-    @property
-    def processor(self) -> Any:
-        """The media processor; for a text model the tokenizer."""
-        return self[0].processor
-
-    @property
-    def model(self) -> Any:
-        """The transformers model."""
-        return self[0].model
-
-    transformers_model = model
-
-    @property
-    def config(self) -> Any:
-        """The transformers config."""
-        return self.model.config
-
-    @config.setter
-    def config(self, value: Any) -> None:
-        self.model.config = value
-        self._changed()
-
-    @property
-    def num_labels(self) -> int:
-        """Scores a pair gets."""
-        return self.pipeline.head.num_labels
-
-    @property
-    def device(self) -> torch.device:
-        """Where the weights are."""
-        return next(self.parameters()).device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Numbers that the weights are held in."""
-        return next(self.parameters()).dtype
-
-    @property
-    def backend(self) -> str:
-        """Always "torch"."""
-        return "torch"
-
-    def get_backend(self) -> str:
-        """The same as backend."""
-        return self.backend
-
-    def get_model_kwargs(self) -> list[str]:
-        """Further arguments of `predict` that the modules take."""
-        return []
-
-    def get_default_activation_fn(self) -> Activation:
-        """The activation that the checkpoint's files name."""
-        return activation_by_name(
-            self._spec.head.activation, num_labels=self.num_labels, trust_remote_code=self.trust_remote_code
+        return calls.features_of(
+            pipeline, [pair for pair in pairs if isinstance(pair, Pair)], self.transformer
         )
-
-    def set_keep_in_fp32_modules(self, module_names: Sequence[str]) -> None:
-        """Let these linear layers compute in float32 whatever the others do; replaces the earlier choice."""
-        compute_in_fp32(self, self.keep_in_fp32_modules, module_names)
-        self.keep_in_fp32_modules = list(dict.fromkeys(module_names))
-
-    def gradient_checkpointing_enable(self, gradient_checkpointing_kwargs: dict[str, Any] | None = None) -> None:
-        """Trade time for memory in training."""
-        self.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs=gradient_checkpointing_kwargs)
-
-    def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Compile the model that `predict` runs, with torch.compile's arguments."""
-        self.pipeline.runner.module.compile(*args, **kwargs)
-
-    def _resolve_prompt(self, prompt: str | None, prompt_name: str | None) -> str | None:
-        if prompt is not None:
-            if prompt_name is not None:
-                logger.warning("Both `prompt` and `prompt_name` were given; `prompt` is used.")
-            return prompt
-        name = prompt_name or self.default_prompt_name
-        if name is None:
-            return None
-        if name not in self.prompts:
-            raise InputError(
-                f"Prompt name {name!r} not found in the configured prompts dictionary with keys {list(self.prompts)!r}."
-            )
-        return self.prompts[name]
 
     # ------------------------------------------------------------ copies, processes, disk
 
@@ -478,7 +328,9 @@ class CrossEncoder(nn.Sequential):
         return {**self.__dict__, "_pipeline": None}
 
     def start_multi_process_pool(self, target_devices: list[str] | None = None) -> dict[str, Any]:
-        """Start one process a device (None: every GPU, else four on the CPU); give the result to `predict`."""
+        """Start one process a device (None: every GPU, else four on the CPU); give the result to
+        `predict`.
+        """
         from mmrerank.cross_encoder import pools
 
         return pools.start(self, target_devices)
@@ -500,7 +352,7 @@ class CrossEncoder(nn.Sequential):
     ) -> None:
         """Write a folder that this class and sentence-transformers 6.2 load with equal scores."""
         folder = Path(path)
-        config = {
+        config: dict[str, Any] = {
             "__version__": cards.versions(),
             "activation_fn": activation_name(self.activation_fn),
             "default_prompt_name": self.default_prompt_name,
@@ -510,7 +362,12 @@ class CrossEncoder(nn.Sequential):
         if self.keep_in_fp32_modules:
             config["keep_in_fp32_modules"] = self.keep_in_fp32_modules
         save_model(
-            folder, self[0].backbone, list(self)[1:], self._spec, config, safe_serialization=safe_serialization
+            folder,
+            self.transformer.backbone,
+            list(self)[1:],
+            self._spec,
+            config,
+            safe_serialization=safe_serialization,
         )
         if create_model_card:
             card = cards.model_card(self, model_name or folder.name, train_datasets or [])
@@ -534,20 +391,25 @@ class CrossEncoder(nn.Sequential):
         revision: str | None = None,
         create_pr: bool = False,
     ) -> str:
-        """Upload the model to the hub; local_model_path uploads that folder instead. Returns the commit's URL."""
+        """Upload the model to the hub; local_model_path uploads that folder instead. Returns the
+        commit's URL.
+        """
         from mmrerank.cross_encoder import hub
 
         upload = hub.Upload(
-            repo_id, token, private, commit_message, exist_ok, replace_model_card, revision, create_pr
+            repo_id,
+            token,
+            private,
+            commit_message,
+            exist_ok,
+            replace_model_card,
+            revision,
+            create_pr,
         )
         return hub.push(
-            self, upload, local_model_path, safe_serialization=safe_serialization, train_datasets=train_datasets
+            self,
+            upload,
+            local_model_path,
+            safe_serialization=safe_serialization,
+            train_datasets=train_datasets,
         )
-
-
-def _deprecated(old: str, new: str) -> None:
-    warnings.warn(
-        f"The `{old}` property was renamed and is now deprecated. Please use `{new}` instead.",
-        DeprecationWarning,
-        stacklevel=3,
-    )

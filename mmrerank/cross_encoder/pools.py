@@ -1,4 +1,6 @@
-"""One process a device, each with its own copy of the model; chunks of pairs go out, results come back."""
+"""One process a device, each with its own copy of the model; chunks of pairs go out, results come
+back.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def start(model: CrossEncoder, target_devices: list[str] | None) -> dict[str, An
     context = multiprocessing.get_context("spawn")
     pool: dict[str, Any] = {"input": context.Queue(), "output": context.Queue(), "processes": []}
     for device in devices:
-        process = context.Process(target=_work, args=(device, model, pool["input"], pool["output"]), daemon=True)
+        process = context.Process(
+            target=_work, args=(device, model, pool["input"], pool["output"]), daemon=True
+        )
         process.start()
         pool["processes"].append(process)
     return pool
@@ -51,7 +55,11 @@ def stop(pool: dict[str, Any]) -> None:
 
 
 def score(
-    model: CrossEncoder, call: Call, device: Any, pool: dict[str, Any] | None, chunk_size: int | None
+    model: CrossEncoder,
+    call: Call,
+    device: Any,
+    pool: dict[str, Any] | None,
+    chunk_size: int | None,
 ) -> list[Result]:
     """Score with a pool, started for this call alone when only devices are given."""
     if pool is None:
@@ -84,7 +92,9 @@ def _next_answer(pool: dict[str, Any]) -> tuple[int, Any]:
             return answer
         except queue.Empty:
             if not all(process.is_alive() for process in pool["processes"]):
-                raise EngineError("a scoring process died; start a new pool and try again") from None
+                raise EngineError(
+                    "a scoring process died; start a new pool and try again"
+                ) from None
 
 
 def _work(device: str, model: CrossEncoder, inputs: Any, outputs: Any) -> None:

@@ -13,7 +13,7 @@ __all__ = ["compute_in_fp32"]
 
 
 class _Float32Linear(nn.Linear):
-    """A linear layer whose arithmetic and result are float32; its weights stay as they are stored."""
+    """Linear with arithmetic and result in float32; its weights stay as they are stored."""
 
     def forward(self, states: Tensor) -> Tensor:
         """states: (…, in_features) of any float dtype. Returns float32."""
@@ -23,7 +23,8 @@ class _Float32Linear(nn.Linear):
 
 
 def compute_in_fp32(root: nn.Module, before: Sequence[str], now: Sequence[str]) -> None:
-    """Switch the named layers of `root` to float32, and those of `before` that are not named any more back.
+    """Switch the named layers of `root` to float32, and those of `before` that are not named any
+    more back.
 
     Raises InputError for a name that is no plain linear layer.
     """
@@ -32,7 +33,9 @@ def compute_in_fp32(root: nn.Module, before: Sequence[str], now: Sequence[str]) 
     for name in now:
         module = dict(root.named_modules()).get(name)
         if type(module) not in (nn.Linear, _Float32Linear):
-            raise InputError(f"keep_in_fp32_modules: {name!r} is no plain nn.Linear layer of this model.")
+            raise InputError(
+                f"keep_in_fp32_modules: {name!r} is no plain nn.Linear layer of this model."
+            )
     for name in set(before) | set(now):
         module = root.get_submodule(name)
         module.__class__ = _Float32Linear if name in now else nn.Linear

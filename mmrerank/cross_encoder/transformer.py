@@ -1,4 +1,6 @@
-"""Transformer: the first module of a CrossEncoder, as in sentence-transformers; the weights live here."""
+"""Transformer: the first module of a CrossEncoder, as in sentence-transformers; the weights live
+here.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ _OUTPUTS = {
 class Transformer(nn.Module):
     """A transformers model with its tokenizer and media processor.
 
-    transformer_task: "feature-extraction", "sequence-classification", "text-generation" or "any-to-any".
+    transformer_task: "feature-extraction", "sequence-classification", "text-generation" or
+    "any-to-any".
     The three kwargs go to the from_pretrained of the model, the processor and the config.
     """
 
@@ -41,12 +44,16 @@ class Transformer(nn.Module):
     ) -> None:
         super().__init__()
         if transformer_task not in _OUTPUTS:
-            raise CheckpointError(f"transformer_task={transformer_task!r}: allowed are {', '.join(_OUTPUTS)}")
+            raise CheckpointError(
+                f"transformer_task={transformer_task!r}: allowed are {', '.join(_OUTPUTS)}"
+            )
         folder = fetch_checkpoint(model_name_or_path)
         processing = dict(processor_kwargs or {})
         if max_seq_length is not None:
             processing.setdefault("model_max_length", max_seq_length)
-        options = LoadOptions(model=model_kwargs or {}, processor=processing, config=config_kwargs or {})
+        options = LoadOptions(
+            model=model_kwargs or {}, processor=processing, config=config_kwargs or {}
+        )
         self._adopt(
             load_backbone(folder, transformer_task, options, name=model_name_or_path),
             read_facts(model_name_or_path, folder),
@@ -98,9 +105,13 @@ class Transformer(nn.Module):
         self.tokenizer.model_max_length = value
 
     def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """features: what `CrossEncoder.preprocess` gives; writes the model's output into it and returns it."""
+        """features: what `CrossEncoder.preprocess` gives; writes the model's output into it and
+        returns it.
+        """
         inputs = {
-            name: value for name, value in features.items() if name in self._accepted and isinstance(value, Tensor)
+            name: value
+            for name, value in features.items()
+            if name in self._accepted and isinstance(value, Tensor)
         }
         if "logits_to_keep" in self._accepted and "logits_to_keep" in features:
             inputs["logits_to_keep"] = features["logits_to_keep"]
@@ -110,4 +121,4 @@ class Transformer(nn.Module):
 
     def extra_repr(self) -> str:
         """Shown by print(model)."""
-        return f"transformer_task={self.transformer_task!r}, architecture={type(self.model).__name__!r}"
+        return f"task={self.transformer_task!r}, architecture={type(self.model).__name__!r}"

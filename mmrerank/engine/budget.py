@@ -11,7 +11,9 @@ __all__ = ["TokenBudget"]
 
 @dataclass(frozen=True, slots=True)
 class TokenBudget:
-    """Limits of one batch: rows · longest row ≤ max_tokens, rows ≤ max_pairs. One pair alone always fits."""
+    """Limits of one batch: rows · longest row ≤ max_tokens, rows ≤ max_pairs. One pair alone always
+    fits.
+    """
 
     max_tokens: int = 8_192
     max_pairs: int = 32

@@ -1,4 +1,6 @@
-"""The padded runner: one row a prompt, padded on the right to the longest one. It runs every architecture."""
+"""The padded runner: one row a prompt, padded on the right to the longest one. It runs every
+architecture.
+"""
 
 from __future__ import annotations
 
@@ -20,24 +22,34 @@ __all__ = ["PaddedRunner"]
 class PaddedRunner:
     """Runs a batch of prompts and reads what the head wants.
 
-    Rows are padded on the right and scores read at their own position, not at the last column: so a row's
-    positions start at 0 whatever else is in the batch, also for models with learned absolute positions.
+    Rows are padded on the right and scores read at their own position, not at the last column: so a
+    row's
+    positions start at 0 whatever else is in the batch, also for models with learned absolute
+    positions.
 
-    model: a transformers model; pad_id: any token id. token_types: placeholder id -> 1 image, 2 video,
+    model: a transformers model; pad_id: any token id. token_types: placeholder id -> 1 image, 2
+    video,
     3 audio, for models that want `mm_token_type_ids`.
     """
 
-    def __init__(self, model: Any, head: Head, *, pad_id: int, token_types: Mapping[int, int]) -> None:
+    def __init__(
+        self, model: Any, head: Head, *, pad_id: int, token_types: Mapping[int, int]
+    ) -> None:
         self._head = head
         self._pad_id = pad_id
         self._token_types = dict(token_types)
-        # The checkpoint's own classifier needs the whole model, the other heads only what is below lm_head.
+        # The checkpoint's own classifier needs the whole model, the other heads only what is below
+        # lm_head.
         self.module: nn.Module = model if head.reads == "logits" else model.base_model
         accepted = inspect.signature(self.module.forward).parameters
         self._takes = set(accepted)
-        self._options = {"use_cache": False} if "use_cache" in accepted or _has_kwargs(accepted) else {}
+        self._options = (
+            {"use_cache": False} if "use_cache" in accepted or _has_kwargs(accepted) else {}
+        )
 
-    def run(self, groups: Sequence[EncodedGroup], features: Mapping[MediaKey, MediaFeature], device: Any) -> Tensor:
+    def run(
+        self, groups: Sequence[EncodedGroup], features: Mapping[MediaKey, MediaFeature], device: Any
+    ) -> Tensor:
         """One forward pass.
 
         Returns (num_documents, dim) in the order of the groups and their scoring positions.
@@ -51,8 +63,12 @@ class PaddedRunner:
         if self._head.reads == "tokens":
             assert self._head.pool is not None
             return self._head.pool(hidden, inputs["attention_mask"])
-        rows = torch.tensor([row for row, group in enumerate(groups) for _ in group.score_at], device=device)
-        columns = torch.tensor([position for group in groups for position in group.score_at], device=device)
+        rows = torch.tensor(
+            [row for row, group in enumerate(groups) for _ in group.score_at], device=device
+        )
+        columns = torch.tensor(
+            [position for group in groups for position in group.score_at], device=device
+        )
         return hidden[rows, columns]
 
     def inputs(
@@ -62,7 +78,8 @@ class PaddedRunner:
         *,
         pad_left: bool = False,
     ) -> dict[str, Tensor]:
-        """The arguments of the model's forward: ids, mask, and media tensors in the order of the rows.
+        """The arguments of the model's forward: ids, mask, and media tensors in the order of the
+        rows.
 
         pad_left: for callers that read the last column, as the peer's modules do.
         """
@@ -70,11 +87,16 @@ class PaddedRunner:
         ones = [np.ones_like(group.token_ids) for group in groups]
         arrays = {"input_ids": ids, "attention_mask": _pad(ones, 0, pad_left=pad_left)}
         if groups[0].token_type_ids is not None:
-            arrays["token_type_ids"] = _pad([_types(group) for group in groups], 0, pad_left=pad_left)
+            arrays["token_type_ids"] = _pad(
+                [_types(group) for group in groups], 0, pad_left=pad_left
+            )
         if self._token_types and "mm_token_type_ids" in self._takes:
             arrays["mm_token_type_ids"] = self._mm_types(ids)
         tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-        return {**tensors, **_join([features[span.key] for group in groups for span in group.media])}
+        return {
+            **tensors,
+            **_join([features[span.key] for group in groups for span in group.media]),
+        }
 
     def _mm_types(self, ids: np.ndarray) -> np.ndarray:
         types = np.zeros_like(ids)
@@ -92,7 +114,9 @@ def _pad(rows: Sequence[np.ndarray], value: int, *, pad_left: bool) -> np.ndarra
 
 
 def _types(group: EncodedGroup) -> np.ndarray:
-    assert group.token_type_ids is not None, "a tokenizer makes token types for all prompts or for none"
+    assert group.token_type_ids is not None, (
+        "a tokenizer makes token types for all prompts or for none"
+    )
     return group.token_type_ids
 
 
@@ -101,7 +125,9 @@ def _has_kwargs(parameters: Mapping[str, inspect.Parameter]) -> bool:
 
 
 def _join(features: Sequence[MediaFeature]) -> dict[str, Tensor]:
-    """Each tensor of the media joined along its first dimension; pictures, clips and sounds keep their own names."""
+    """Each tensor of the media joined along its first dimension; pictures, clips and sounds keep
+    their own names.
+    """
     columns: dict[str, list[Tensor]] = {}
     for feature in features:
         for name, tensor in feature.tensors.items():

@@ -12,7 +12,9 @@ __all__ = ["BatchPlan", "plan_batches"]
 
 @dataclass(frozen=True, slots=True)
 class BatchPlan:
-    """One batch. rows: places of its prompts in the list that was planned. num_tokens: with padding."""
+    """One batch. rows: places of its prompts in the list that was planned. num_tokens: with
+    padding.
+    """
 
     rows: tuple[int, ...]
     num_tokens: int
@@ -21,10 +23,12 @@ class BatchPlan:
 def plan_batches(lengths: Sequence[int], budget: TokenBudget) -> list[BatchPlan]:
     """Group prompts of similar length into batches within the budget.
 
-    lengths: tokens of each prompt. Returns batches that hold each place exactly once; equal lengths keep
+    lengths: tokens of each prompt. Returns batches that hold each place exactly once; equal lengths
+    keep
     their order, so the same call gives the same batches.
     """
-    # Longest first: what does not fit into memory shows up in the first batch, before an hour of work is done.
+    # Longest first: what does not fit into memory shows up in the first batch, before an hour of
+    # work is done.
     order = sorted(range(len(lengths)), key=lambda place: -lengths[place])
     batches: list[BatchPlan] = []
     rows: list[int] = []

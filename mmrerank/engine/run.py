@@ -21,7 +21,9 @@ __all__ = ["Engine", "Runner"]
 class Runner(Protocol):
     """The narrow waist: a batch of prompts in, (num_documents, dim) states out."""
 
-    def run(self, groups: Sequence[EncodedGroup], features: Mapping[MediaKey, MediaFeature], device: Any) -> Tensor:
+    def run(
+        self, groups: Sequence[EncodedGroup], features: Mapping[MediaKey, MediaFeature], device: Any
+    ) -> Tensor:
         """One forward pass."""
 
 
@@ -44,7 +46,8 @@ class Engine:
         device: Any,
         should_stop: Callable[[], bool] | None = None,
     ) -> Iterator[tuple[BatchPlan, Tensor]]:
-        """Batch by batch: which prompts it held, and their states (num_documents, dim) on the CPU's side of the head.
+        """Batch by batch: which prompts it held, and their states (num_documents, dim) on the CPU's
+        side of the head.
 
         Raises Stopped when `should_stop` answers True before a batch.
         """

@@ -1,4 +1,6 @@
-"""Activations by name: the short names of processor.toml and the dotted paths that checkpoints save."""
+"""Activations by name: the short names of processor.toml and the dotted paths that checkpoints
+save.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ def default_activation(num_labels: int) -> Activation:
     return nn.Sigmoid() if num_labels == 1 else nn.Identity()
 
 
-def activation_by_name(name: str, *, num_labels: int, trust_remote_code: bool = False) -> Activation:
+def activation_by_name(
+    name: str, *, num_labels: int, trust_remote_code: bool = False
+) -> Activation:
     """The activation of that short name or dotted path.
 
     Paths outside torch run code of the checkpoint's choosing: without `trust_remote_code` they are
@@ -42,7 +46,8 @@ def activation_by_name(name: str, *, num_labels: int, trust_remote_code: bool = 
         return _SHORT[name]()
     if not (name.startswith("torch.") or trust_remote_code):
         logger.warning(
-            "the checkpoint names the activation %r, which is no part of torch; using the default instead. "
+            "the checkpoint names the activation %r, which is no part of torch; using the default "
+            "instead. "
             "Pass trust_remote_code=True or activation_fn=... to change that.",
             name,
         )
@@ -51,9 +56,13 @@ def activation_by_name(name: str, *, num_labels: int, trust_remote_code: bool = 
     try:
         made: Any = getattr(importlib.import_module(module), attribute)()
     except (ImportError, AttributeError, TypeError) as error:
-        raise CheckpointError(f"the checkpoint names the activation {name!r}, which cannot be made: {error}") from error
+        raise CheckpointError(
+            f"the checkpoint names the activation {name!r}, which cannot be made: {error}"
+        ) from error
     if not callable(made):
-        raise CheckpointError(f"the checkpoint names the activation {name!r}, which is not callable")
+        raise CheckpointError(
+            f"the checkpoint names the activation {name!r}, which is not callable"
+        )
     return made  # type: ignore[no-any-return]
 
 

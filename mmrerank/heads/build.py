@@ -20,11 +20,14 @@ Reads: TypeAlias = Literal["position", "tokens", "logits"]
 
 @dataclass(frozen=True)
 class Head:
-    """The last stage before the activation. It owns no weights; they live in the model and its modules.
+    """The last stage before the activation. It owns no weights; they live in the model and its
+    modules.
 
-    reads: "position" the state at each scoring position, "tokens" all states of a pair through `pool`,
+    reads: "position" the state at each scoring position, "tokens" all states of a pair through
+    `pool`,
     "logits" what the checkpoint's own classifier says.
-    pool: (rows, tokens, hidden_size), (rows, tokens) mask -> (rows, dim). to_logits: (rows, dim) -> (rows, num_labels).
+    pool: (rows, tokens, hidden_size), (rows, tokens) mask -> (rows, dim). to_logits: (rows, dim) ->
+    (rows, num_labels).
     """
 
     reads: Reads
@@ -36,12 +39,15 @@ class Head:
 def build_head(spec: HeadSpec, modules: Sequence[nn.Module], model: nn.Module) -> Head:
     """The head for a loaded model.
 
-    modules: what follows the transformer in the checkpoint, in order; model: the transformers model.
+    modules: what follows the transformer in the checkpoint, in order; model: the transformers
+    model.
     Raises CheckpointError when the modules do not end in scores.
     """
     config: Any = model.config
     if spec.kind == "builtin":
-        return Head(reads="logits", num_labels=int(config.num_labels), to_logits=lambda logits: logits)
+        return Head(
+            reads="logits", num_labels=int(config.num_labels), to_logits=lambda logits: logits
+        )
     if spec.kind == "logit-score":
         return _logit_score_head(modules, model)
     return _chain_head(modules)
@@ -54,7 +60,9 @@ def make_logit_score(spec: HeadSpec, tokenizer: Any, model_name: str) -> LogitSc
     """
     assert spec.true_token is not None, "checked by HeadSpec"
     true_id = _token_id(spec.true_token, tokenizer, model_name)
-    false_id = None if spec.false_token is None else _token_id(spec.false_token, tokenizer, model_name)
+    false_id = (
+        None if spec.false_token is None else _token_id(spec.false_token, tokenizer, model_name)
+    )
     return LogitScore(true_id, false_id)
 
 
@@ -62,11 +70,14 @@ def _token_id(token: str | int, tokenizer: Any, model_name: str) -> int:
     if isinstance(token, int):
         return token
     found = tokenizer.convert_tokens_to_ids(token)
-    # A tokenizer with an unknown token answers that one for every missing word: all scores would be equal.
+    # A tokenizer with an unknown token answers that one for every missing word: all scores would be
+    # equal.
     if found is None or (found == tokenizer.unk_token_id and token != tokenizer.unk_token):
         raise CheckpointError(
-            f"{model_name}: the tokenizer has no single token {token!r}, which the score is read from. "
-            "Name the family with processor=..., or give modules=[Transformer(...), LogitScore(...)]."
+            f"{model_name}: the tokenizer has no single token {token!r}, which the score is read "
+            "from. "
+            "Name the family with processor=..., or give modules=[Transformer(...), "
+            "LogitScore(...)]."
         )
     return int(found)
 
@@ -77,7 +88,9 @@ def _logit_score_head(modules: Sequence[nn.Module], model: Any) -> Head:
     return Head(
         reads="position",
         num_labels=1,
-        to_logits=lambda states: module.score(states, model.get_output_embeddings(), softcap=softcap),
+        to_logits=lambda states: module.score(
+            states, model.get_output_embeddings(), softcap=softcap
+        ),
     )
 
 
@@ -85,10 +98,16 @@ def _chain_head(modules: Sequence[nn.Module]) -> Head:
     pooling = next((module for module in modules if isinstance(module, Pooling)), None)
     steps = [module for module in modules if isinstance(module, (Dense, LayerNorm))]
     last = next((module for module in reversed(steps) if isinstance(module, Dense)), None)
-    if pooling is None or last is None or steps[-1] is not last or last.module_output_name != "scores":
+    if (
+        pooling is None
+        or last is None
+        or steps[-1] is not last
+        or last.module_output_name != "scores"
+    ):
         kinds = ", ".join(type(module).__name__ for module in modules) or "none"
         raise CheckpointError(
-            f"the modules after the transformer ({kinds}) do not end in scores: needed are Pooling, then Dense and "
+            f"the modules after the transformer ({kinds}) do not end in scores: needed are "
+            "Pooling, then Dense and "
             'LayerNorm, the last one a Dense with module_output_name="scores"'
         )
 
@@ -97,4 +116,6 @@ def _chain_head(modules: Sequence[nn.Module]) -> Head:
             states = step.step(states)
         return states
 
-    return Head(reads="tokens", num_labels=last.out_features, to_logits=to_logits, pool=pooling.pool)
+    return Head(
+        reads="tokens", num_labels=last.out_features, to_logits=to_logits, pool=pooling.pool
+    )

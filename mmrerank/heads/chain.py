@@ -12,15 +12,19 @@ from mmrerank.heads.activation import Activation, activation_name
 
 __all__ = ["Dense", "LayerNorm", "Pooling", "PoolingMode"]
 
-PoolingMode: TypeAlias = Literal["cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"]
+PoolingMode: TypeAlias = Literal[
+    "cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"
+]
 _MODES = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
 
 
 class Pooling(nn.Module):
     """One vector a row from the states of its tokens.
 
-    pooling_mode: "cls" first token, "lasttoken", "max", "mean", "mean_sqrt_len_tokens" (sum over the root
-    of the count), "weightedmean" (weight 1, 2, 3, … by position). Several are joined in the order given.
+    pooling_mode: "cls" first token, "lasttoken", "max", "mean", "mean_sqrt_len_tokens" (sum over
+    the root
+    of the count), "weightedmean" (weight 1, 2, 3, … by position). Several are joined in the order
+    given.
     """
 
     config_keys = ("embedding_dimension", "pooling_mode", "include_prompt")
@@ -41,7 +45,8 @@ class Pooling(nn.Module):
                 raise CheckpointError(f"pooling_mode {mode!r} is not one of {', '.join(_MODES)}")
 
     def pool(self, hidden: Tensor, mask: Tensor) -> Tensor:
-        """hidden: (rows, tokens, hidden_size); mask: (rows, tokens), 1 for real tokens, on either side.
+        """hidden: (rows, tokens, hidden_size); mask: (rows, tokens), 1 for real tokens, on either
+        side.
 
         Returns (rows, hidden_size · number of modes).
         """
@@ -49,7 +54,9 @@ class Pooling(nn.Module):
 
     def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
         """The peer's form: token_embeddings and attention_mask in, sentence_embedding out."""
-        features["sentence_embedding"] = self.pool(features["token_embeddings"], features["attention_mask"])
+        features["sentence_embedding"] = self.pool(
+            features["token_embeddings"], features["attention_mask"]
+        )
         return features
 
     def get_config_dict(self) -> dict[str, Any]:
@@ -76,7 +83,14 @@ def _pool(mode: str, hidden: Tensor, mask: Tensor) -> Tensor:
 class Dense(nn.Module):
     """A linear layer with an activation. activation_function: None = identity."""
 
-    config_keys = ("in_features", "out_features", "bias", "activation_function", "module_input_name", "module_output_name")
+    config_keys = (
+        "in_features",
+        "out_features",
+        "bias",
+        "activation_function",
+        "module_input_name",
+        "module_output_name",
+    )
 
     def __init__(
         self,
@@ -91,7 +105,9 @@ class Dense(nn.Module):
         self.in_features = in_features
         self.out_features = out_features
         self.bias = bias
-        self.activation_function = nn.Identity() if activation_function is None else activation_function
+        self.activation_function = (
+            nn.Identity() if activation_function is None else activation_function
+        )
         self.linear = nn.Linear(in_features, out_features, bias=bias)
         self.module_input_name = module_input_name
         self.module_output_name = module_output_name or module_input_name

@@ -1,4 +1,6 @@
-"""LogitScore: the relevance score of a language model is the logit of one token, or of one minus another."""
+"""LogitScore: the relevance score of a language model is the logit of one token, or of one minus
+another.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,10 @@ __all__ = ["LogitScore"]
 class LogitScore(nn.Module):
     """The logit of `true_token_id`, minus that of `false_token_id` unless that is None.
 
-    Names, defaults and saved config are those of sentence-transformers' module of the same name. It has
-    no weights of its own: `score` reads the two rows it needs from the model's output layer at each call,
+    Names, defaults and saved config are those of sentence-transformers' module of the same name. It
+    has
+    no weights of its own: `score` reads the two rows it needs from the model's output layer at each
+    call,
     so an in-place change of that layer is seen at once.
     """
 
@@ -32,23 +36,28 @@ class LogitScore(nn.Module):
         self.false_token_id = false_token_id
         self.module_input_name = module_input_name
 
-    def score(self, states: Tensor, output_layer: nn.Module, *, softcap: float | None = None) -> Tensor:
+    def score(
+        self, states: Tensor, output_layer: nn.Linear, *, softcap: float | None = None
+    ) -> Tensor:
         """Logits from the states at the scoring positions.
 
-        states: (num_pairs, hidden_size). output_layer: the model's lm_head, weight (vocab_size, hidden_size).
+        states: (num_pairs, hidden_size). output_layer: the model's lm_head, weight (vocab_size,
+        hidden_size).
         softcap: some models squash their logits to ±softcap; None for the others.
         Returns (num_pairs, 1) float32.
         """
         rows = [self.true_token_id] + ([] if self.false_token_id is None else [self.false_token_id])
-        weight = output_layer.weight[rows]  # (1 or 2, hidden_size); the other vocabulary rows are never computed
-        bias = None if getattr(output_layer, "bias", None) is None else output_layer.bias[rows]
+        # (1 or 2, hidden_size); the other vocabulary rows are never computed
+        weight = output_layer.weight[rows]
+        bias = None if output_layer.bias is None else output_layer.bias[rows]
         logits = torch.nn.functional.linear(states, weight, bias).float()
         if softcap is not None:
             logits = torch.tanh(logits / softcap) * softcap
         return logits[:, :1] if self.false_token_id is None else logits[:, :1] - logits[:, 1:]
 
     def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
-        """The peer's form: reads the full logits (batch, tokens, vocab_size), writes `scores` (batch, 1).
+        """The peer's form: reads the full logits (batch, tokens, vocab_size), writes `scores`
+        (batch, 1).
 
         Rows must be padded on the left, so that the last position is a real token.
         """

@@ -1,4 +1,4 @@
-"""Stage 1 · what users hand in → `Document` and `Pair`. Pure: no file is opened, no torch imported."""
+"""Stage 1 · what users hand in → `Document` and `Pair`. Pure: no file opened, no torch imported."""
 
 from __future__ import annotations
 

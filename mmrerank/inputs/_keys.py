@@ -11,10 +11,8 @@ from mmrerank.errors import InputError, shorten
 __all__ = ["near_name", "refuse_unknown_keys"]
 
 _SIBLING_HINTS = {
-    "sampling_rate": ' To give the sampling rate: "
-    "{"audio": {"array": samples, "sampling_rate": 16000}}.',
-    "video_metadata": ' To give the metadata: "
-    "{"video": {"array": frames, "video_metadata": {"fps": 2}}}.',
+    "sampling_rate": ' The sampling rate: {"audio": {"array": samples, "sampling_rate": 16000}}.',
+    "video_metadata": ' Metadata: {"video": {"array": frames, "video_metadata": {"fps": 2}}}.',
 }
 
 

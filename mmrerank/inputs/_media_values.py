@@ -11,8 +11,13 @@ import numpy as np
 from mmrerank.errors import InputError, UnsupportedInput, shorten
 from mmrerank.inputs._keys import refuse_unknown_keys
 from mmrerank.inputs._scalars import Place, kind_of_path
-from mmrerank.inputs.modality import decode_base64, decode_base64_medium, is_data_uri,
-modality_of_string, scheme_of from mmrerank.inputs.sniff import sniff_bytes
+from mmrerank.inputs.modality import (
+    decode_base64,
+    decode_base64_medium,
+    is_data_uri,
+    modality_of_string,
+    scheme_of,
+)
 from mmrerank.inputs.recognise import (
     array_ndim,
     as_binary,
@@ -20,6 +25,7 @@ from mmrerank.inputs.recognise import (
     is_media_source,
     is_pil_image,
 )
+from mmrerank.inputs.sniff import HEAD_BYTES, sniff_bytes
 from mmrerank.types import Audio, Image, Part, Text, Video
 
 __all__ = ["parts_of_value", "pdf_pages"]
@@ -196,7 +202,7 @@ _NESTED_FORMS: dict[str, Callable[[str, Mapping[str, Any], Place], Part]] = {
 
 
 def pdf_pages(value: Any, page: Any, place: Place) -> list[Image]:
-    """Pages of a PDF as pictures. page: a number from 1, a list of them, or None for the only page."""
+    """Pages of a PDF as pictures; `page` counts from 1, is a list, or None for the only page."""
     pages = list(page) if isinstance(page, (list, tuple)) else [page]
     for number in pages:
         if number is not None and (not isinstance(number, (int, np.integer)) or number < 1):
@@ -233,7 +239,7 @@ def _is_frame(item: Any) -> bool:
     if isinstance(item, os.PathLike):
         return kind_of_path(item) == "image"
     if isinstance(item, (bytes, bytearray)):
-        return sniff_bytes(bytes(item[:128])) == "image"
+        return sniff_bytes(bytes(item[:HEAD_BYTES])) == "image"
     return array_ndim(item) in (2, 3)
 
 

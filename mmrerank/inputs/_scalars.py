@@ -7,8 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmrerank.errors import AmbiguousInput, InputError, UnsupportedInput, shorten
-from mmrerank.inputs.modality import decode_base64_medium, decode_data_uri, is_data_uri,
-modality_of_string from mmrerank.inputs.sniff import MediaKind, sniff_bytes
+from mmrerank.inputs.modality import (
+    decode_base64_medium,
+    decode_data_uri,
+    is_data_uri,
+    modality_of_string,
+    shown_url,
+)
 from mmrerank.inputs.recognise import (
     ACCEPTED,
     array_ndim,
@@ -18,6 +23,7 @@ from mmrerank.inputs.recognise import (
     is_pil_image,
     peek,
 )
+from mmrerank.inputs.sniff import HEAD_BYTES, MediaKind, sniff_bytes
 from mmrerank.types import Audio, Image, Part, Text, Video
 
 __all__ = ["Place", "kind_of_path", "part_of_scalar", "part_of_string"]
@@ -46,7 +52,7 @@ def part_of_scalar(value: Any, place: Place) -> Part:
     if isinstance(value, os.PathLike):
         return _part_of_path(value, place)
     if (data := as_binary(value, place.where)) is not None:
-        return _part_of_kind(sniff_bytes(data[:128]), data, place)
+        return _part_of_kind(sniff_bytes(data[:HEAD_BYTES]), data, place)
     if is_file_object(value):
         return _part_of_file(value, place)
     if is_pil_image(value):
@@ -86,7 +92,7 @@ def _ambiguous_string(text: str, place: Place) -> AmbiguousInput:
             f"{_WRAP} if it is one, or in mmrerank.Text(...) to score it as words."
         )
     return AmbiguousInput(
-        f"{place.where}: the URL {shorten(text.partition('?')[0])} could be a medium or a text. "
+        f"{place.where}: the URL {shown_url(text)} could be a medium or a text. "
         f"{_WRAP} to have it loaded, or in mmrerank.Text(...) to score the URL as words."
     )
 

@@ -7,6 +7,7 @@ import re
 from typing import Literal
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from mmrerank.errors import shorten
 from mmrerank.inputs.sniff import MediaKind, sniff_bytes
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "kind_of_mime",
     "modality_of_string",
     "scheme_of",
+    "shown_url",
 ]
 
 EXTENSIONS: dict[MediaKind, tuple[str, ...]] = {
@@ -69,6 +71,16 @@ def scheme_of(text: str) -> str | None:
     """The scheme of a URL in lower case, None where there is none."""
     match = _SCHEME.match(text)
     return match.group(1).lower() if match else None
+
+
+def shown_url(url: str) -> str:
+    """A URL as error messages show it: without query, fragment, name and password."""
+    try:
+        split = urlsplit(url)
+        port = f":{split.port}" if split.port else ""
+        return shorten(f"{split.scheme}://{split.hostname or ''}{port}{split.path}")
+    except ValueError:
+        return shorten(url.partition("?")[0])
 
 
 def is_data_uri(text: str) -> bool:

@@ -137,11 +137,11 @@ def _pair_of(row: Any, index: int, where: str, takes_media: bool) -> Pair:
 
 
 def _no_pair(row: Any, where: str) -> InputError:
-    found = (
-        f"{len(row)} elements" if _is_row_sequence(row) else f"{type(row).__name__} {shorten(row)}"
-    )
-    error = InputError if _is_row_sequence(row) or isinstance(row, str) else UnsupportedInput
-    return error(f"{where}: {found}; a query and a document are needed. {_NEEDED}")
+    if _is_row_sequence(row):
+        found = f"{len(row)} element{'' if len(row) == 1 else 's'}"
+        return InputError(f"{where}: {found}; a query and a document are needed. {_NEEDED}")
+    found = f"{type(row).__name__} {shorten(row)}"
+    return UnsupportedInput(f"{where}: {found}; a query and a document are needed. {_NEEDED}")
 
 
 def _sides_of_dict(row: Mapping[str, Any], where: str) -> tuple[Any, Any, str | None]:

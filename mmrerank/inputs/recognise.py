@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mmrerank.errors import AmbiguousInput, InputError, UnsupportedInput, shorten
+from mmrerank.inputs.sniff import HEAD_BYTES
 
 __all__ = [
     "ACCEPTED",
@@ -27,7 +28,6 @@ ACCEPTED = (
     "Text/Image/Audio/Video, Document, a list of these (the parts of one document), "
     "or a dict with text, image, audio, video, pdf, content or array."
 )
-_HEAD_BYTES = 128
 
 
 def _has_base(value: object, package: str, name: str) -> bool:
@@ -88,10 +88,10 @@ def peek(file: Any, where: str) -> bytes:
         if not file.seekable():
             return b""
         position = file.tell()
-        head = file.read(_HEAD_BYTES)
+        head = file.read(HEAD_BYTES)
         if not head:  # just written, not rewound
             file.seek(0)
-            head = file.read(_HEAD_BYTES)
+            head = file.read(HEAD_BYTES)
         file.seek(position)
     except (OSError, ValueError) as error:
         raise AmbiguousInput(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-__all__ = ["MediaKind", "sniff_bytes"]
+__all__ = ["HEAD_BYTES", "MediaKind", "has_poor_timestamps", "sniff_bytes"]
 
 MediaKind: TypeAlias = Literal["image", "audio", "video", "pdf"]
+
+HEAD_BYTES = 256  # enough for every rule here
 
 _PREFIXES: tuple[tuple[bytes, MediaKind], ...] = (
     (b"\x89PNG\r\n\x1a\n", "image"),
@@ -21,7 +23,6 @@ _PREFIXES: tuple[tuple[bytes, MediaKind], ...] = (
     (b"\x1aE\xdf\xa3", "video"),  # Matroska and WebM
     (b"FLV\x01", "video"),
     (b"0&\xb2u\x8ef\xcf\x11", "video"),  # ASF: wmv
-    (b"\x00\x00\x01\xba", "video"),  # MPEG program stream
     (b"%PDF-", "pdf"),
 )
 _RIFF_KINDS: dict[bytes, MediaKind] = {b"WEBP": "image", b"WAVE": "audio", b"AVI ": "video"}
@@ -30,7 +31,7 @@ _IMAGE_BRANDS = frozenset({b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1"}
 
 
 def sniff_bytes(head: bytes) -> MediaKind | None:
-    """Kind of a file by its first bytes (some 64 are enough), None where they tell nothing."""
+    """Kind of a file by its first bytes (HEAD_BYTES of them), None where they tell nothing."""
     for prefix, kind in _PREFIXES:
         if head.startswith(prefix):
             return kind
@@ -44,6 +45,8 @@ def sniff_bytes(head: bytes) -> MediaKind | None:
         return "video" if b"theora" in head[:128] else "audio"
     if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
         return "audio"
+    if _is_mpeg_stream(head):
+        return "video"
     if _is_bmp(head):
         return "image"
     return "audio" if _is_mpeg_audio(head) else None
@@ -53,6 +56,16 @@ def _kind_of_brand(brand: bytes) -> MediaKind:
     if brand in _IMAGE_BRANDS:
         return "image"
     return "audio" if brand in _AUDIO_BRANDS else "video"
+
+
+def has_poor_timestamps(head: bytes) -> bool:
+    """Whether a clip's container lacks an index or some timestamps: MPEG streams and AVI."""
+    return _is_mpeg_stream(head) or (head[:4] == b"RIFF" and head[8:12] == b"AVI ")
+
+
+def _is_mpeg_stream(head: bytes) -> bool:
+    """Program stream, or transport stream with its packets of 188 bytes."""
+    return head[:4] == b"\x00\x00\x01\xba" or (head[:2] == b"G@" and head[188:189] == b"G")
 
 
 def _is_bmp(head: bytes) -> bool:

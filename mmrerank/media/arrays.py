@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import Any
 
 import numpy as np
 
 from mmrerank.errors import MediaUnreadable
 
-__all__ = ["decoder_says", "digest_of", "to_numpy", "to_uint8"]
+__all__ = ["digest_of", "to_numpy", "to_uint8"]
 
 
 def to_numpy(value: Any) -> np.ndarray:
@@ -74,10 +73,3 @@ def digest_of(*pieces: object) -> str:
             hasher.update(repr(piece).encode())
         hasher.update(b"\0")
     return hasher.hexdigest()
-
-
-def decoder_says(error: Exception) -> str:
-    """What a decoder library says, without the place in its sources and the pages that some add."""
-    lines = str(error).strip().splitlines()
-    said = re.sub(r"^.*\.cpp:\d+, ", "", lines[0])[:200] if lines else type(error).__name__
-    return said.rstrip(". ")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+from functools import partial
 from typing import Any
 
 import numpy as np
 import soxr
 
-from mmrerank.errors import MediaError, MediaUnreadable
-from mmrerank.media.arrays import decoder_says, to_numpy
+from mmrerank.errors import MediaUnreadable
+from mmrerank.media.arrays import to_numpy
 from mmrerank.media.backend import decoder_backend
+from mmrerank.media.guard import decoder_errors, first_working
 from mmrerank.media.limits import check_duration
 from mmrerank.media.policy import MediaPolicy
 from mmrerank.types import DecodeBudget, DecodedAudio
@@ -31,15 +33,13 @@ def decode_audio(data: bytes, budget: DecodeBudget, policy: MediaPolicy) -> Deco
 
     Raises MediaTooLarge for a sound longer than the policy allows, MediaUnreadable otherwise.
     """
-    read = samples_by_torchcodec if decoder_backend() == "torchcodec" else samples_by_pyav
-    try:
-        samples, rate_hz = read(data, budget.max_audio_s, policy)
-    except MediaError:
-        raise
-    except (
-        Exception
-    ) as error:  # FFmpeg's errors come as RuntimeError, ValueError, OSError and av.FFmpegError
-        raise MediaUnreadable(f"no sound that can be decoded: {decoder_says(error)}") from error
+    readers = [samples_by_pyav]
+    if decoder_backend() == "torchcodec":
+        readers = [samples_by_torchcodec, samples_by_pyav]
+    samples, rate_hz = first_working(
+        [partial(read, data, budget.max_audio_s, policy) for read in readers],
+        "no sound that can be decoded",
+    )
     return _finish(samples, rate_hz, budget)
 
 
@@ -68,12 +68,8 @@ def audio_from_array(
 
 def audio_from_decoder(decoder: Any, budget: DecodeBudget, policy: MediaPolicy) -> DecodedAudio:
     """A sound from a torchcodec AudioDecoder."""
-    try:
+    with decoder_errors("the decoder gives no sound"):
         samples, rate_hz = _play(decoder, budget.max_audio_s, policy)
-    except MediaError:
-        raise
-    except Exception as error:
-        raise MediaUnreadable(f"the decoder gives no sound: {decoder_says(error)}") from error
     return _finish(samples, rate_hz, budget)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from mmrerank.errors import MediaError, MediaUnreadable
 from mmrerank.inputs.recognise import decoder_modality
-from mmrerank.inputs.sniff import sniff_bytes
+from mmrerank.inputs.sniff import HEAD_BYTES, sniff_bytes
 from mmrerank.media.arrays import digest_of
 from mmrerank.media.audio import audio_from_array, audio_from_decoder, decode_audio
 from mmrerank.media.image import decode_image, image_from_array, image_from_pil
@@ -62,7 +62,7 @@ def decode_bytes(
 def _decode_picture(
     part: Image, data: bytes, budget: DecodeBudget, policy: MediaPolicy
 ) -> DecodedImage:
-    kind = sniff_bytes(data[:128])
+    kind = sniff_bytes(data[:HEAD_BYTES])
     if kind == "pdf":
         return decode_pdf_page(data, part.page, budget)
     if part.page is not None:

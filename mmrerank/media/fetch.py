@@ -20,7 +20,7 @@ from mmrerank.errors import (
 from mmrerank.inputs.sniff import sniff_bytes
 from mmrerank.media.policy import MediaPolicy
 
-__all__ = ["fetch", "shown_url"]
+__all__ = ["fetch"]
 
 _CHUNK_BYTES = 65_536
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -61,16 +61,6 @@ def fetch(url: str, policy: MediaPolicy) -> bytes:
     )
 
 
-def shown_url(url: str) -> str:
-    """A URL as error messages show it: without query, fragment, name and password."""
-    try:
-        split = urlsplit(url)
-        port = f":{split.port}" if split.port else ""
-        return shorten(f"{split.scheme}://{split.hostname or ''}{port}{split.path}")
-    except ValueError:
-        return shorten(url.partition("?")[0])
-
-
 def _network_trouble(error: Exception, policy: MediaPolicy) -> str:
     timed_out = isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError))
     if timed_out:
@@ -80,8 +70,10 @@ def _network_trouble(error: Exception, policy: MediaPolicy) -> str:
 
 
 def _too_slow(policy: MediaPolicy) -> str:
-    return f"no full answer within {policy.timeout_s:g} s. Pass MediaPolicy(timeout_s=...) to wait
-    longer."
+    return (
+        f"no full answer within {policy.timeout_s:g} s. "
+        "Pass MediaPolicy(timeout_s=...) to wait longer."
+    )
 
 
 def _remaining_s(deadline: float, policy: MediaPolicy) -> float:

@@ -11,6 +11,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from mmrerank.errors import MediaTooLarge, MediaUnreadable
 from mmrerank.media.arrays import to_numpy, to_uint8
+from mmrerank.media.guard import decoder_errors
 from mmrerank.media.limits import check_pixels
 from mmrerank.media.policy import MediaPolicy
 from mmrerank.types import DecodedImage
@@ -34,36 +35,27 @@ def decode_image(data: bytes, policy: MediaPolicy) -> DecodedImage:
 
     Raises MediaTooLarge, or MediaUnreadable where pillow cannot read it to the end.
     """
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            _check_size(image, policy)
-            return DecodedImage(_pixels_of(image))
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise MediaTooLarge(
-            f"{error} The policy allows {policy.max_pixels:,}; above Pillow's own limit raise "
-            "PIL.Image.MAX_IMAGE_PIXELS too."
-        ) from error
-    except UnidentifiedImageError as error:
-        raise MediaUnreadable("its bytes are no picture of a known format.") from error
-    except MemoryError as error:
-        raise MediaTooLarge("the picture does not fit into memory.") from error
-    except MediaTooLarge:
-        raise
-    except (
-        Exception
-    ) as error:  # pillow's plugins raise OSError, SyntaxError, struct.error, KeyError, …
-        raise MediaUnreadable(f"no picture that can be decoded: {error}") from error
+    with decoder_errors("no picture that can be decoded"):
+        try:
+            with Image.open(io.BytesIO(data)) as image:
+                _check_size(image, policy)
+                return DecodedImage(_pixels_of(image))
+        except UnidentifiedImageError as error:
+            raise MediaUnreadable("its bytes are no picture of a known format.") from error
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise MediaTooLarge(
+                f"{error} The policy allows {policy.max_pixels:,}; above Pillow's own limit raise "
+                "PIL.Image.MAX_IMAGE_PIXELS too."
+            ) from error
 
 
 def image_from_pil(image: Image.Image, policy: MediaPolicy) -> DecodedImage:
     """Pixels of a PIL image, by the same rules as a file. The caller's image is not changed."""
     _check_size(image, policy)
-    try:
+    with decoder_errors("the PIL image cannot be read"):
         with _PIL_LOCKS[id(image) // 64 % len(_PIL_LOCKS)]:
             image.load()
         return DecodedImage(_pixels_of(image))
-    except Exception as error:
-        raise MediaUnreadable(f"the PIL image cannot be read: {error}") from error
 
 
 def image_from_array(value: Any, policy: MediaPolicy) -> DecodedImage:

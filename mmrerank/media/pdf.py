@@ -6,7 +6,8 @@ import threading
 
 import numpy as np
 
-from mmrerank.errors import MediaError, MediaNotFound, MediaUnreadable
+from mmrerank.errors import MediaNotFound, MediaUnreadable
+from mmrerank.media.guard import decoder_errors
 from mmrerank.types import DecodeBudget, DecodedImage
 
 __all__ = ["decode_pdf_page"]
@@ -23,19 +24,14 @@ def decode_pdf_page(data: bytes, page: int | None, budget: DecodeBudget) -> Deco
     """
     import pypdfium2
 
-    try:
-        with _PDFIUM:
-            document = pypdfium2.PdfDocument(data)
-            try:
-                return DecodedImage(
-                    _render(document, _index_of(page, len(document)), budget.pdf_page_px)
-                )
-            finally:
-                document.close()
-    except MediaError:
-        raise
-    except Exception as error:  # PdfiumError, and ctypes' own for what pdfium does not catch
-        raise MediaUnreadable(f"no PDF that can be read: {error}") from error
+    with decoder_errors("no PDF that can be read"), _PDFIUM:
+        document = pypdfium2.PdfDocument(data)
+        try:
+            return DecodedImage(
+                _render(document, _index_of(page, len(document)), budget.pdf_page_px)
+            )
+        finally:
+            document.close()
 
 
 def _index_of(page: int | None, num_pages: int) -> int:

@@ -22,9 +22,10 @@ from mmrerank.inputs.modality import (
     is_data_uri,
     is_youtube_url,
     scheme_of,
+    shown_url,
 )
 from mmrerank.inputs.recognise import array_ndim, decoder_modality, is_pil_image
-from mmrerank.media.fetch import fetch, shown_url
+from mmrerank.media.fetch import fetch
 from mmrerank.media.policy import MediaPolicy
 
 __all__ = ["Source", "SourceKind", "read_source", "source_of"]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from mmrerank.errors import MediaError, MediaUnreadable
-from mmrerank.media.arrays import decoder_says, to_numpy, to_uint8
+from mmrerank.errors import MediaUnreadable
+from mmrerank.inputs.sniff import HEAD_BYTES, has_poor_timestamps
+from mmrerank.media.arrays import to_numpy, to_uint8
 from mmrerank.media.backend import decoder_backend
+from mmrerank.media.guard import decoder_errors, first_working
 from mmrerank.media.image import channels_last, rgb_of
 from mmrerank.media.limits import check_clip
 from mmrerank.media.policy import MediaPolicy
@@ -31,45 +34,43 @@ def decode_video(data: bytes, budget: DecodeBudget, policy: MediaPolicy) -> Deco
 
     Raises MediaTooLarge, or MediaUnreadable where no frame can be had.
     """
-    read = frames_by_torchcodec if decoder_backend() == "torchcodec" else frames_by_pyav
-    try:
-        return read(data, budget, policy)
-    except MediaError:
-        raise
-    except (
-        Exception
-    ) as error:  # FFmpeg's errors come as RuntimeError, ValueError, OSError and av.FFmpegError
-        raise MediaUnreadable(f"no clip that can be decoded: {decoder_says(error)}") from error
+    readers = [frames_by_pyav]
+    # torchcodec 0.17 finds wrong frames, or none, where it has no good timestamps to seek by.
+    if decoder_backend() == "torchcodec" and not has_poor_timestamps(data[:HEAD_BYTES]):
+        readers = [frames_by_torchcodec, frames_by_pyav]
+    return first_working(
+        [partial(read, data, budget, policy) for read in readers], "no clip that can be decoded"
+    )
 
 
 def frames_by_torchcodec(data: bytes, budget: DecodeBudget, policy: MediaPolicy) -> DecodedVideo:
     """The sampled frames of a clip, by torchcodec."""
     from torchcodec.decoders import VideoDecoder  # type: ignore[attr-defined]
 
-    return _sampled(VideoDecoder(data, dimension_order="NHWC"), budget, policy)
+    decoder = VideoDecoder(data, dimension_order="NHWC")
+    frames, fps, indices, total = _sampled(decoder, budget, policy)
+    return DecodedVideo(frames, fps, indices, total)
 
 
 def video_from_decoder(decoder: Any, budget: DecodeBudget, policy: MediaPolicy) -> DecodedVideo:
     """The sampled frames of a torchcodec VideoDecoder."""
-    try:
-        return _sampled(decoder, budget, policy)
-    except MediaError:
-        raise
-    except Exception as error:
-        raise MediaUnreadable(f"the decoder gives no frames: {decoder_says(error)}") from error
+    with decoder_errors("the decoder gives no frames"):
+        frames, fps, indices, total = _sampled(decoder, budget, policy)
+    # The caller's decoder may give channels first or last, and other dtypes.
+    return DecodedVideo(rgb_of(to_uint8(channels_last(frames, "a clip"))), fps, indices, total)
 
 
-def _sampled(decoder: Any, budget: DecodeBudget, policy: MediaPolicy) -> DecodedVideo:
+def _sampled(
+    decoder: Any, budget: DecodeBudget, policy: MediaPolicy
+) -> tuple[np.ndarray, float, tuple[int, ...], int]:
+    """Frames as the decoder gives them, the clip's fps, their indices, the clip's frames."""
     facts = decoder.metadata
     total, fps = int(facts.num_frames or 0), float(facts.average_fps or 0.0)
     indices = sample_frame_indices(total, fps, facts.duration_seconds, budget)
     distinct = sorted(set(indices))
     check_clip(facts.width, facts.height, facts.duration_seconds, len(distinct), policy)
     frames = to_numpy(decoder.get_frames_at(distinct).data)
-    places = np.searchsorted(distinct, indices)
-    return DecodedVideo(
-        rgb_of(to_uint8(channels_last(frames[places], "a clip"))), fps, indices, total
-    )
+    return frames[np.searchsorted(distinct, indices)], fps, indices, total
 
 
 # ---------------------------------------------------------------- frames that the caller has

@@ -39,14 +39,17 @@ def fetch_checkpoint(
 ) -> Path:
     """The folder of a checkpoint, downloaded into the hub's cache where needed.
 
-    Code of the repository is left behind without `trust_remote_code`, pickled weights without `allow_pickle`.
+    Code of the repository is left behind without `trust_remote_code`, pickled weights without
+    `allow_pickle`.
     Raises CheckpointError when there is neither such a folder nor such a repository.
     """
     if os.path.isdir(name):
         return Path(name)
     if name == EMBEDDED_MODEL:
         if not _EMBEDDED_FOLDER.is_dir():
-            raise CheckpointError("the embedded model is missing from this installation; reinstall mmrerank")
+            raise CheckpointError(
+                "the embedded model is missing from this installation; reinstall mmrerank"
+            )
         return _EMBEDDED_FOLDER
     if name.count("/") > 1 or os.path.isabs(name) or name.startswith("."):
         raise CheckpointError(f"{name}: there is no such folder")
@@ -58,13 +61,19 @@ def fetch_checkpoint(
         "token": token,
         "ignore_patterns": ignored + ([] if trust_remote_code else _CODE),
     }
-    # A bare name is one of the cross-encoder organisation, or else an old repository without an owner.
+    # A bare name is one of the cross-encoder organisation, or else an old repository without an
+    # owner.
     candidates = [name] if "/" in name else [f"{_DEFAULT_ORGANIZATION}/{name}", name]
     problems = []
     for candidate in candidates:
         try:
             return Path(snapshot_download(candidate, **options))
-        except (RepositoryNotFoundError, RevisionNotFoundError, LocalEntryNotFoundError, HFValidationError) as error:
+        except (
+            RepositoryNotFoundError,
+            RevisionNotFoundError,
+            LocalEntryNotFoundError,
+            HFValidationError,
+        ) as error:
             problems.append(f"{candidate}: {str(error).splitlines()[0]}")
         except (HfHubHTTPError, OSError) as error:
             problems.append(f"{candidate}: {type(error).__name__}: {str(error).splitlines()[0]}")

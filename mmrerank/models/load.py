@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import transformers
+from safetensors.torch import load_file
 from torch import nn
 from transformers import AutoConfig, AutoProcessor
 
@@ -32,7 +33,7 @@ _TASK_OF_HEAD = {"builtin": "sequence-classification", "chain": "feature-extract
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """The caller's arguments for transformers: each is handed to the from_pretrained of its object."""
+    """The caller's arguments for the from_pretrained of model, processor and config."""
 
     model: Mapping[str, Any] = field(default_factory=dict)
     processor: Mapping[str, Any] = field(default_factory=dict)
@@ -42,7 +43,7 @@ class LoadOptions:
 
 @dataclass(frozen=True, slots=True)
 class Backbone:
-    """What transformers loaded. processor is the tokenizer itself where the model takes text alone."""
+    """What transformers loaded. processor is the tokenizer itself for text models."""
 
     model: Any
     processor: Any
@@ -51,7 +52,9 @@ class Backbone:
 
 
 def task_of(head_kind: str, facts: CheckpointFacts) -> str:
-    """Which kind of model to load for a head; between the two kinds of language model the ST files decide."""
+    """Which kind of model to load for a head; between the two kinds of language model the ST files
+    decide.
+    """
     if head_kind in _TASK_OF_HEAD:
         return _TASK_OF_HEAD[head_kind]
     said = facts.st.transformer.get("transformer_task")
@@ -60,7 +63,9 @@ def task_of(head_kind: str, facts: CheckpointFacts) -> str:
     return "text-generation" if facts.architecture.endswith("ForCausalLM") else "any-to-any"
 
 
-def load_backbone(folder: Path, task: str, options: LoadOptions, *, name: str, dtype: str = "") -> Backbone:
+def load_backbone(
+    folder: Path, task: str, options: LoadOptions, *, name: str, dtype: str = ""
+) -> Backbone:
     """Load model, tokenizer and media processor from a folder.
 
     dtype: of the weights in memory unless the options name one; "" = as stored.
@@ -72,7 +77,9 @@ def load_backbone(folder: Path, task: str, options: LoadOptions, *, name: str, d
         _set_labels(config, task, options)
         _without_cache(config)
         model = _load_model(folder, task, config, options, name, dtype)
-        processor = AutoProcessor.from_pretrained(folder, **trust, **options.processor)
+        processor = AutoProcessor.from_pretrained(  # type: ignore[no-untyped-call]
+            folder, **trust, **options.processor
+        )
     except MMRerankError:
         raise
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
@@ -80,14 +87,19 @@ def load_backbone(folder: Path, task: str, options: LoadOptions, *, name: str, d
     tokenizer = getattr(processor, "tokenizer", processor)
     _cap_length(tokenizer, model.config, options)
     if model.config.get_text_config().pad_token_id is None:
-        # Some sequence classifiers refuse batches without it; the padding is masked out in any case.
+        # Some sequence classifiers refuse batches without it; the padding is masked out in any
+        # case.
         model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
     if task in ("text-generation", "any-to-any"):
-        tokenizer.padding_side = "left"  # what the peer's module form reads; the runner pads as it likes
+        tokenizer.padding_side = (
+            "left"  # what the peer's module form reads; the runner pads as it likes
+        )
     return Backbone(model=model.eval(), processor=processor, tokenizer=tokenizer, task=task)
 
 
-def _load_model(folder: Path, task: str, config: Any, options: LoadOptions, name: str, dtype: str) -> Any:
+def _load_model(
+    folder: Path, task: str, config: Any, options: LoadOptions, name: str, dtype: str
+) -> Any:
     arguments: dict[str, Any] = {"use_safetensors": True, **options.model}
     if dtype and not {"dtype", "torch_dtype"} & set(arguments):
         arguments["dtype"] = dtype
@@ -95,32 +107,44 @@ def _load_model(folder: Path, task: str, config: Any, options: LoadOptions, name
     cls = getattr(transformers, CLASS_FOR[config.model_type] if known else _AUTO_CLASS[task])
     if cls.__name__.startswith("Auto"):
         arguments["trust_remote_code"] = options.trust_remote_code
-    model, report = cls.from_pretrained(folder, config=config, output_loading_info=True, **arguments)
+    model, report = cls.from_pretrained(
+        folder, config=config, output_loading_info=True, **arguments
+    )
     _report_missing(name, task, report)
     return model
 
 
 def _report_missing(name: str, task: str, report: Any) -> None:
-    """Weights that the checkpoint does not have are random: allowed for a new classifier, fatal elsewhere."""
+    """Weights that the checkpoint does not have are random: allowed for a new classifier, fatal
+    elsewhere.
+    """
     missing = sorted(report["missing_keys"])
     head = [key for key in missing if not key.endswith("lm_head.weight")]
     if not head:
         return
     if task == "sequence-classification" and all("encoder.layer" not in key for key in head):
         logger.warning(
-            "%s has no trained classifier: %s start from random numbers. Train before use.", name, ", ".join(head)
+            "%s has no trained classifier: %s start from random numbers. Train before use.",
+            name,
+            ", ".join(head),
         )
         return
     raise CheckpointError(
-        f"{name}: the checkpoint lacks {len(head)} weights of this architecture ({', '.join(head[:4])}, …), which "
-        "would be random numbers. It is another kind of model than its config.json says, or incomplete."
+        f"{name}: the checkpoint lacks {len(head)} weights of this architecture "
+        f"({', '.join(head[:4])}, …), which "
+        "would be random numbers. It is another kind of model than its config.json says, or "
+        "incomplete."
     )
 
 
 def _set_labels(config: Any, task: str, options: LoadOptions) -> None:
-    """A classifier to be trained gets one label unless the caller says otherwise: the peer's rule."""
+    """A classifier to be trained gets one label unless the caller says otherwise."""
     is_classifier = any(a.endswith("ForSequenceClassification") for a in config.architectures or [])
-    if task == "sequence-classification" and "num_labels" not in options.config and not is_classifier:
+    if (
+        task == "sequence-classification"
+        and "num_labels" not in options.config
+        and not is_classifier
+    ):
         config.num_labels = 1
 
 
@@ -141,7 +165,9 @@ def _cap_length(tokenizer: Any, config: Any, options: LoadOptions) -> None:
         tokenizer.model_max_length = min(tokenizer.model_max_length, limit)
 
 
-def load_head_modules(folder: Path, facts: CheckpointFacts, *, trust_remote_code: bool = False) -> list[nn.Module]:
+def load_head_modules(
+    folder: Path, facts: CheckpointFacts, *, trust_remote_code: bool = False
+) -> list[nn.Module]:
     """The checkpoint's modules after the transformer, with their weights.
 
     Raises CheckpointError for a module of a kind that is not known here.
@@ -152,23 +178,29 @@ def load_head_modules(folder: Path, facts: CheckpointFacts, *, trust_remote_code
     ]
 
 
-def _load_module(kind: str, folder: Path, config: dict[str, Any], trust_remote_code: bool) -> nn.Module:
+def _load_module(
+    kind: str, folder: Path, config: dict[str, Any], trust_remote_code: bool
+) -> nn.Module:
     module: nn.Module
     if kind == "LogitScore":
-        return LogitScore(**{key: value for key, value in config.items() if key in LogitScore.config_keys})
+        return LogitScore(
+            **{key: value for key, value in config.items() if key in LogitScore.config_keys}
+        )
     if kind == "Pooling":
         return Pooling(**_pooling_config(config))
     if kind == "Dense":
         name = str(config.pop("activation_function", ""))
         known = {key: value for key, value in config.items() if key in Dense.config_keys}
-        activation = activation_by_name(name or "torch.nn.Tanh", num_labels=2, trust_remote_code=trust_remote_code)
+        activation = activation_by_name(
+            name or "torch.nn.Tanh", num_labels=2, trust_remote_code=trust_remote_code
+        )
         module = Dense(**known, activation_function=activation)
     elif kind == "LayerNorm":
         module = LayerNorm(**config)
     else:
-        raise CheckpointError(f"modules.json names a module of kind {kind!r}, which is not known here")
-    from safetensors.torch import load_file
-
+        raise CheckpointError(
+            f"modules.json names a module of kind {kind!r}, which is not known here"
+        )
     module.load_state_dict(load_file(folder / "model.safetensors"))
     return module
 
@@ -185,7 +217,9 @@ def _pooling_config(config: dict[str, Any]) -> dict[str, Any]:
     }
     modes = [mode for flag, mode in old.items() if config.get(flag)] or ["mean"]
     return {
-        "embedding_dimension": config.get("embedding_dimension", config.get("word_embedding_dimension")),
+        "embedding_dimension": config.get(
+            "embedding_dimension", config.get("word_embedding_dimension")
+        ),
         "pooling_mode": config.get("pooling_mode", modes),
         "include_prompt": config.get("include_prompt", True),
     }

@@ -6,11 +6,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from safetensors.torch import save_file
 from torch import nn
 
 from mmrerank.models.load import Backbone
 from mmrerank.specs import ResolvedSpec
-from mmrerank.specs.st_format import LOGIT_SCORE_TYPE, TRANSFORMER_TYPE, StFiles, StModule, write_st_files
+from mmrerank.specs.st_format import (
+    LOGIT_SCORE_TYPE,
+    TRANSFORMER_TYPE,
+    StFiles,
+    StModule,
+    write_st_files,
+)
 
 __all__ = ["save_model", "st_transformer_config"]
 
@@ -31,7 +38,7 @@ _OUTPUT_OF_TASK = {
 def save_model(
     folder: Path,
     backbone: Backbone,
-    modules: Sequence[nn.Module],
+    modules: Sequence[Any],
     spec: ResolvedSpec,
     model_config: Mapping[str, Any],
     *,
@@ -39,7 +46,8 @@ def save_model(
 ) -> None:
     """Write a checkpoint folder.
 
-    modules: those after the transformer. model_config: content of config_sentence_transformers.json.
+    modules: those after the transformer. model_config: content of
+    config_sentence_transformers.json.
     """
     folder.mkdir(parents=True, exist_ok=True)
     backbone.model.save_pretrained(folder, safe_serialization=safe_serialization)
@@ -48,10 +56,14 @@ def save_model(
     for index, module in enumerate(modules, start=1):
         kind = type(module).__name__
         path = f"{index}_{kind}"
-        entries.append(StModule(kind=kind, path=path, config=module.get_config_dict(), type=_TYPES[kind]))  # type: ignore[operator]
+        entries.append(
+            StModule(kind=kind, path=path, config=module.get_config_dict(), type=_TYPES[kind])
+        )
         if any(True for _ in module.parameters()):
             _save_weights(folder / path, module)
-    write_st_files(folder, StFiles(tuple(entries), st_transformer_config(backbone, spec), model_config))
+    write_st_files(
+        folder, StFiles(tuple(entries), st_transformer_config(backbone, spec), model_config)
+    )
 
 
 def st_transformer_config(backbone: Backbone, spec: ResolvedSpec) -> dict[str, Any]:
@@ -66,27 +78,43 @@ def st_transformer_config(backbone: Backbone, spec: ResolvedSpec) -> dict[str, A
     }
     if spec.template.kind == "chat":
         modality_config["message"] = {**entry, "format": spec.template.content}
-        if spec.template.options:
-            config["processing_kwargs"] = {"chat_template": dict(spec.template.options)}
+        processing = _processing_kwargs(spec)
+        if processing:
+            config["processing_kwargs"] = processing
         config["unpad_inputs"] = False
     return config
 
 
+def _processing_kwargs(spec: ResolvedSpec) -> dict[str, Any]:
+    """The template's variables and the pixel budgets, under the keys that the peer reads."""
+    saved: dict[str, Any] = {kind: dict(v) for kind, v in spec.budget.processor_kwargs.items()}
+    for kind, budget in (("image", spec.budget.image), ("video", spec.budget.video)):
+        if budget is not None:
+            size = {"shortest_edge": budget.min_pixels, "longest_edge": budget.max_pixels}
+            saved.setdefault(kind, {})["size"] = size
+    if spec.template.options:
+        saved["chat_template"] = dict(spec.template.options)
+    return saved
+
+
 def _save_processor(folder: Path, backbone: Backbone, spec: ResolvedSpec) -> None:
-    """The template in force is saved as the only one, so that any tool that loads the folder renders it."""
-    processor = backbone.processor
-    if spec.template.kind != "chat":
-        processor.save_pretrained(folder)
-        return
-    saved, processor.chat_template = processor.chat_template, spec.template.text
+    """The template in force is saved as the only one, so that any tool that loads the folder
+    renders it.
+    """
+    owners = [backbone.processor, backbone.tokenizer]
+    saved = [owner.chat_template for owner in owners]
     try:
-        processor.save_pretrained(folder)
+        for owner in owners if spec.template.kind == "chat" else []:
+            owner.chat_template = spec.template.text
+        backbone.processor.save_pretrained(folder)
     finally:
-        processor.chat_template = saved
+        for owner, template in zip(owners, saved, strict=True):
+            owner.chat_template = template
 
 
 def _save_weights(folder: Path, module: nn.Module) -> None:
-    from safetensors.torch import save_file
-
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: tensor.contiguous() for name, tensor in module.state_dict().items()}, folder / "model.safetensors")
+    save_file(
+        {name: tensor.contiguous() for name, tensor in module.state_dict().items()},
+        folder / "model.safetensors",
+    )

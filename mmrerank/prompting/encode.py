@@ -10,10 +10,17 @@ import numpy as np
 
 from mmrerank.errors import InputError, shorten
 from mmrerank.prompting.features import MediaFeature, MediaPreparer
-from mmrerank.prompting.template import ChatTemplateProcessor, plain_text
+from mmrerank.prompting.template import ChatTemplateProcessor, Role, plain_text
 from mmrerank.prompting.truncate import tokens_to_keep
 from mmrerank.specs import ResolvedSpec
-from mmrerank.types import EncodedGroup, LoadedDocument, LoadedMedia, LoadedPair, MediaKey, MediaSpan, Text
+from mmrerank.types import (
+    EncodedGroup,
+    LoadedMedia,
+    LoadedPair,
+    MediaKey,
+    MediaSpan,
+    Text,
+)
 
 __all__ = ["ChatEncoder", "PairEncoder", "SegmentEncoder", "build_encoder"]
 
@@ -21,7 +28,9 @@ Features = Mapping[MediaKey, MediaFeature]
 
 
 class PairEncoder(Protocol):
-    """Stage 4 of the walk. token_types: placeholder id -> 1 image, 2 video, 3 audio; {} for text models."""
+    """Stage 4 of the walk. token_types: placeholder id -> 1 image, 2 video, 3 audio; {} for text
+    models.
+    """
 
     token_types: dict[int, int]
 
@@ -36,7 +45,8 @@ class PairEncoder(Protocol):
 
 
 def build_encoder(spec: ResolvedSpec, tokenizer: Any, processor: Any) -> PairEncoder:
-    """The encoder for the spec's kind of template; `processor` is the media processor or the tokenizer itself.
+    """The encoder for the spec's kind of template; `processor` is the media processor or the
+    tokenizer itself.
 
     Raises SpecError when a chat template does not carry both query and document.
     """
@@ -50,7 +60,7 @@ def build_encoder(spec: ResolvedSpec, tokenizer: Any, processor: Any) -> PairEnc
 
 
 def _max_length(spec: ResolvedSpec, tokenizer: Any) -> int | None:
-    """The spec's limit, else the tokenizer's; tokenizers write "none" as a number beyond all use."""
+    """The spec's limit, else the tokenizer's, which writes "none" as a huge number."""
     limit = spec.truncation.max_length or int(tokenizer.model_max_length)
     return limit if limit < 10**9 else None
 
@@ -77,7 +87,9 @@ class SegmentEncoder:
         full = self._tokenizer(queries, documents, padding=False, truncation=False, verbose=False)
         groups = []
         for row, pair in enumerate(pairs):
-            fields = {name: full[name][row] for name in ("input_ids", "token_type_ids") if name in full}
+            fields = {
+                name: full[name][row] for name in ("input_ids", "token_type_ids") if name in full
+            }
             num_full = len(fields["input_ids"])
             if self._max_length is not None and num_full > self._max_length:
                 fields = self._cut(queries[row], documents[row])
@@ -114,20 +126,29 @@ def _segments(pairs: Sequence[LoadedPair]) -> tuple[list[str], list[str]]:
 
 
 class ChatEncoder:
-    """Chat template, media placeholders expanded, tokenised as one string, scored at the last token."""
+    """Chat template, media placeholders expanded, tokenised as one string, scored at the last
+    token.
+    """
 
     def __init__(
-        self, template: ChatTemplateProcessor, tokenizer: Any, media: MediaPreparer | None, max_length: int | None
+        self,
+        template: ChatTemplateProcessor,
+        tokenizer: Any,
+        media: MediaPreparer | None,
+        max_length: int | None,
     ) -> None:
         self._template = template
         self._tokenizer = tokenizer
         self._media = media
         self._max_length = max_length
-        self._modality_of = {token: modality for modality, token in (media.placeholders if media else {}).items()}
+        self._modality_of = {
+            token: modality for modality, token in (media.placeholders if media else {}).items()
+        }
         self._placeholder = re.compile("|".join(map(re.escape, self._modality_of)) or r"(?!)")
         self.token_types: dict[int, int] = media.token_types if media else {}
         self._placeholder_ids = np.array(sorted(self.token_types), dtype=np.int64)
-        # A multimodal processor lets the tokenizer add its special tokens, a bare tokenizer never does.
+        # A multimodal processor lets the tokenizer add its special tokens, a bare tokenizer never
+        # does.
         self._adds_special_tokens = media is not None
 
     def features_of(self, pairs: Sequence[LoadedPair]) -> dict[MediaKey, MediaFeature]:
@@ -141,7 +162,9 @@ class ChatEncoder:
         return found
 
     def encode(self, pairs: Sequence[LoadedPair], features: Features) -> list[EncodedGroup]:
-        """One group a pair. Raises InputError when a text contains a placeholder token of the model."""
+        """One group a pair. Raises InputError when a text contains a placeholder token of the
+        model.
+        """
         if not pairs:
             return []
         rendered = self._template.render(pairs)
@@ -164,18 +187,21 @@ class ChatEncoder:
         sides = (pair.query, pair.document)
         ordered = sides[::-1] if self._template.is_document_first else sides
         self._refuse_placeholders(pair)
-        return [part.key for side in ordered for part in side.parts if isinstance(part, LoadedMedia)]
+        return [
+            part.key for side in ordered for part in side.parts if isinstance(part, LoadedMedia)
+        ]
 
     def _refuse_placeholders(self, pair: LoadedPair) -> None:
         if not self._modality_of:
             return
         for role, side in (("query", pair.query), ("document", pair.document)):
             for part in side.parts:
-                found = self._placeholder.search(part.text) if isinstance(part, Text) else None
-                if found:
+                if isinstance(part, Text) and (found := self._placeholder.search(part.text)):
                     raise InputError(
-                        f"pair {pair.index}, {role}: the text {shorten(part.text)} contains {found.group()!r}, "
-                        "which stands for a medium in this model's prompts. Take it out of the text."
+                        f"pair {pair.index}, {role}: the text {shorten(part.text)} contains "
+                        f"{found.group()!r}, "
+                        "which stands for a medium in this model's prompts. Take it out of the "
+                        "text."
                     )
 
     def _expand(
@@ -183,10 +209,14 @@ class ChatEncoder:
     ) -> tuple[str, list[MediaKey]]:
         """Put each medium's tokens in place of its placeholder.
 
-        Returns the prompt and the keys in its order: a template may put one modality before another,
+        Returns the prompt and the keys in its order: a template may put one modality before
+        another,
         within a modality it keeps the order.
         """
-        waiting = {modality: [k for k in keys if k.modality == modality] for modality in self._modality_of.values()}
+        waiting = {
+            modality: [k for k in keys if k.modality == modality]
+            for modality in self._modality_of.values()
+        }
         order: list[MediaKey] = []
 
         def expansion(match: re.Match[str]) -> str:
@@ -199,12 +229,22 @@ class ChatEncoder:
         bos = self._tokenizer.bos_token
         adds = self._adds_special_tokens and not (bos and prompts[0].startswith(bos))
         output = self._tokenizer(
-            list(prompts), add_special_tokens=adds, padding=False, truncation=False, verbose=False, **options
+            list(prompts),
+            add_special_tokens=adds,
+            padding=False,
+            truncation=False,
+            verbose=False,
+            **options,
         )
         return output if options else output["input_ids"]
 
     def _group(
-        self, pair: LoadedPair, prompt: str, row: Sequence[int], keys: Sequence[MediaKey], features: Features
+        self,
+        pair: LoadedPair,
+        prompt: str,
+        row: Sequence[int],
+        keys: Sequence[MediaKey],
+        features: Features,
     ) -> EncodedGroup:
         ids = np.asarray(row, dtype=np.int64)
         num_full = len(ids)
@@ -218,37 +258,40 @@ class ChatEncoder:
             num_truncated=num_full - len(ids),
         )
 
-    def _keep(self, pair: LoadedPair, prompt: str, ids: np.ndarray, features: Features) -> np.ndarray:
-        offsets = np.asarray(self._tokenize([prompt], return_offsets_mapping=True)["offset_mapping"][0])
-        special = np.isin(ids, np.asarray(self._tokenizer.all_special_ids + list(self._tokenizer.added_tokens_decoder)))
-        query, document = self._sides(pair, prompt, features)
+    def _keep(
+        self, pair: LoadedPair, prompt: str, ids: np.ndarray, features: Features
+    ) -> np.ndarray:
+        offsets = np.asarray(
+            self._tokenize([prompt], return_offsets_mapping=True)["offset_mapping"][0]
+        )
+        special = np.isin(
+            ids,
+            np.asarray(
+                self._tokenizer.all_special_ids + list(self._tokenizer.added_tokens_decoder)
+            ),
+        )
+        document = self._side(pair, "document", prompt, features)
+        query = self._side(pair, "query", prompt, features)
         assert self._max_length is not None
         return tokens_to_keep(offsets, special, document, query, self._max_length)
 
-    def _sides(self, pair: LoadedPair, prompt: str, features: Features) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Characters of the query and the document in the expanded prompt."""
-        before, between, after = self._template.frame(pair)
-        first_side = pair.document if self._template.is_document_first else pair.query
-        # The length of the first side is what its own parts come to, found by rendering it beside nothing.
-        start, end = len(before), len(prompt) - len(after)
-        split = self._split(prompt, start, end, between, first_side, features)
-        first, second = (start, split), (split + len(between), end)
-        return (second, first) if self._template.is_document_first else (first, second)
+    def _side(
+        self, pair: LoadedPair, role: Role, prompt: str, features: Features
+    ) -> tuple[int, int]:
+        """Characters [start, end) of the query or the document in the expanded prompt."""
+        before, after = self._template.around(pair, role)
+        other = pair.document if role == "query" else pair.query
+        # The other side's media stand all before or all after this side.
+        keys = [part.key for part in other.parts if isinstance(part, LoadedMedia)]
+        expanded = [self._expand(text, keys, features)[0] for text in (before, after)]
+        return len(expanded[0]), len(prompt) - len(expanded[1])
 
-    def _split(
-        self, prompt: str, start: int, end: int, between: str, first_side: LoadedDocument, features: Features
-    ) -> int:
-        """Where the first side ends: at the first `between` that lies behind the side's own text."""
-        texts = [part.text for part in first_side.parts if isinstance(part, Text)]
-        position = start
-        for text in texts:
-            found = prompt.find(text.strip(), start, end)
-            position = max(position, found + len(text.strip()) if found >= 0 else position)
-        found = prompt.find(between, position, end)
-        return found if found >= 0 else position
-
-    def _spans(self, ids: np.ndarray, keys: Sequence[MediaKey], features: Features) -> tuple[MediaSpan, ...]:
-        """Each medium owns the next num_tokens placeholder tokens; what stands between them is its own too."""
+    def _spans(
+        self, ids: np.ndarray, keys: Sequence[MediaKey], features: Features
+    ) -> tuple[MediaSpan, ...]:
+        """Each medium owns the next num_tokens placeholder tokens; what stands between them is its
+        own too.
+        """
         if not keys:
             return ()
         positions = np.flatnonzero(np.isin(ids, self._placeholder_ids))
@@ -259,5 +302,7 @@ class ChatEncoder:
             own = positions[taken : taken + length]
             spans.append(MediaSpan(start=int(own[0]), length=int(own[-1] - own[0] + 1), key=key))
             taken += length
-        assert taken == len(positions), "the prompt holds other placeholder tokens than its media own"
+        assert taken == len(positions), (
+            "the prompt holds other placeholder tokens than its media own"
+        )
         return tuple(spans)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -30,7 +30,8 @@ _TEXT_FIELDS = {"input_ids", "attention_mask", "token_type_ids", "mm_token_type_
 class MediaFeature:
     """One medium, ready for its tower.
 
-    expansion: what the placeholder becomes in the prompt: num_tokens placeholder tokens, and what the
+    expansion: what the placeholder becomes in the prompt: num_tokens placeholder tokens, and what
+    the
     family writes between them (times of frames, row ends).
     tensors: named as the model's forward names them, first dimension to be joined over media.
     """
@@ -49,14 +50,19 @@ class MediaFeature:
 class MediaPreparer:
     """Runs the checkpoint's media processor on one medium at a time, each distinct one once.
 
-    The processor itself expands the placeholder and counts tokens, alone on that medium; so no family's
+    The processor itself expands the placeholder and counts tokens, alone on that medium; so no
+    family's
     counting rule is repeated here.
     """
 
-    def __init__(self, processor: Any, budget: BudgetSpec, *, max_cache_bytes: int = 256 << 20) -> None:
+    def __init__(
+        self, processor: Any, budget: BudgetSpec, *, max_cache_bytes: int = 256 << 20
+    ) -> None:
         self._processor = processor
         self._budget = budget
-        self._cache: ByteLRU[MediaKey, MediaFeature] = ByteLRU(max_cache_bytes, lambda feature: feature.num_bytes)
+        self._cache: ByteLRU[MediaKey, MediaFeature] = ByteLRU(
+            max_cache_bytes, lambda feature: feature.num_bytes
+        )
         self.placeholders: dict[Modality, str] = {}
         self.token_types: dict[int, int] = {}
         names: tuple[Modality, ...] = ("image", "video", "audio")
@@ -67,7 +73,9 @@ class MediaPreparer:
                 self.token_types[int(processor.tokenizer.convert_tokens_to_ids(token))] = number
 
     def prepare(self, loaded: LoadedMedia) -> MediaFeature:
-        """Tensors and expansion of one medium; the same key gives the same object while it is cached."""
+        """Tensors and expansion of one medium; the same key gives the same object while it is
+        cached.
+        """
         return self._cache.get_or_make(loaded.key, lambda: self._make(loaded))
 
     def _make(self, loaded: LoadedMedia) -> MediaFeature:
@@ -78,28 +86,40 @@ class MediaPreparer:
                 "the model's modalities claim more than its processor takes"
             )
         try:
-            output = self._processor(text=[placeholder], return_tensors="pt", **self._arguments(loaded))
+            output = self._processor(
+                text=[placeholder], return_tensors="pt", **self._arguments(loaded)
+            )
         except (ValueError, TypeError, RuntimeError) as error:
             raise MediaUnreadable(
-                f"the model's media processor refuses this {loaded.modality} ({_describe(loaded)}): {error}"
+                f"the model's media processor refuses this {loaded.modality} "
+                f"({_describe(loaded)}): {error}"
             ) from error
         ids = output["input_ids"][0]
         kinds = torch.tensor(list(self.token_types))
-        # Decoding gives the text back exactly: placeholders are special tokens, what stands between is short.
-        text = self._processor.tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        # Decoding gives the text back exactly: placeholders are special tokens, what stands between
+        # is short.
+        text = self._processor.tokenizer.decode(
+            ids, skip_special_tokens=False, clean_up_tokenization_spaces=False
+        )
         return MediaFeature(
             key=loaded.key,
             expansion=text,
             num_tokens=int(torch.isin(ids, kinds).sum()),
-            tensors={name: _as_tensor(value) for name, value in output.items() if name not in _TEXT_FIELDS},
+            tensors={
+                name: _as_tensor(value)
+                for name, value in output.items()
+                if name not in _TEXT_FIELDS
+            },
         )
 
     def _arguments(self, loaded: LoadedMedia) -> dict[str, Any]:
         media = loaded.media
         if isinstance(media, DecodedImage):
-            return {"images": [_to_pil(media)], "images_kwargs": _size(self._budget.image)}
+            return {"images": [_to_pil(media)], "images_kwargs": self._sizes("image")}
         if isinstance(media, DecodedAudio):
-            return {"audio": [media.samples], "audio_kwargs": {"sampling_rate": media.sampling_rate_hz}}
+            own = self._budget.processor_kwargs.get("audio", {})
+            rate = {"sampling_rate": media.sampling_rate_hz}
+            return {"audio": [media.samples], "audio_kwargs": {**own, **rate}}
         assert isinstance(media, DecodedVideo)
         frames = torch.from_numpy(media.frames).permute(0, 3, 1, 2)  # (frames, 3, height, width)
         metadata = {
@@ -111,14 +131,21 @@ class MediaPreparer:
             "width": frames.shape[3],
         }
         sampled = {"do_sample_frames": False, "video_metadata": [metadata], "return_metadata": True}
-        return {"videos": [frames], "videos_kwargs": {**sampled, **_size(self._budget.video)}}
+        return {"videos": [frames], "videos_kwargs": {**self._sizes("video"), **sampled}}
+
+    def _sizes(self, modality: Literal["image", "video"]) -> dict[str, Any]:
+        """What the media processor is told about sizes: the ST files' word, then the budget's."""
+        budget = self._budget.image if modality == "image" else self._budget.video
+        return {**self._budget.processor_kwargs.get(modality, {}), **_size(budget)}
 
 
 def _describe(loaded: LoadedMedia) -> str:
     media = loaded.media
     if isinstance(media, DecodedAudio):
         return f"{len(media.samples) / media.sampling_rate_hz:.2f} s"
-    height, width = (media.pixels.shape if isinstance(media, DecodedImage) else media.frames.shape[1:])[:2]
+    height, width = (
+        media.pixels.shape if isinstance(media, DecodedImage) else media.frames.shape[1:]
+    )[:2]
     return f"{width}x{height} px"
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from jinja2.exceptions import TemplateError
 from transformers.utils.chat_template_utils import render_jinja_template
@@ -13,24 +14,32 @@ from mmrerank.errors import SpecError
 from mmrerank.specs import TemplateSpec
 from mmrerank.types import LoadedDocument, LoadedMedia, LoadedPair, Text
 
-__all__ = ["ChatTemplateProcessor", "plain_text"]
+__all__ = ["ChatTemplateProcessor", "Role", "plain_text"]
 
-# Letters of a private use area: no user writes them, no template changes them, no text is trimmed for them.
+Role: TypeAlias = Literal["query", "document"]
+
+# Letters of a private use area: no user writes them, no template changes them, no text is trimmed
+# for them.
 _QUERY_MARK, _DOCUMENT_MARK = "\ue000q\ue000", "\ue000d\ue000"
 
 
 class ChatTemplateProcessor:
-    """Renders pairs through a chat template with the roles system (the instruction), query and document.
+    """Renders pairs through a chat template with the roles system (the instruction), query and
+    document.
 
-    The template runs in transformers' sandbox. special_tokens: its variables bos_token, eos_token, …
+    The template runs in transformers' sandbox. special_tokens: its variables bos_token, eos_token,
+    …
     """
 
-    def __init__(self, template: TemplateSpec, special_tokens: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, template: TemplateSpec, special_tokens: Mapping[str, Any] | None = None
+    ) -> None:
         self.template = template
         self._variables = {**(special_tokens or {}), **template.options}
 
     def render(self, pairs: Sequence[LoadedPair]) -> list[str]:
-        """One prompt a pair; media stand as the template's placeholder, to be expanded by the encoder.
+        """One prompt a pair; media stand as the template's placeholder, to be expanded by the
+        encoder.
 
         Raises SpecError with the template's own words when it refuses the messages.
         """
@@ -47,44 +56,51 @@ class ChatTemplateProcessor:
     @cached_property
     def is_document_first(self) -> bool:
         """Whether the document stands before the query in the prompt; found by rendering marks."""
-        prompt = self._render_marks(None)
+        prompt = self._render_marks()
         return prompt.index(_DOCUMENT_MARK) < prompt.index(_QUERY_MARK)
 
     def check_roles(self, model_name: str) -> None:
-        """Raise SpecError when the template does not carry both the query and the document to the prompt."""
+        """Raise SpecError when the template does not carry both the query and the document to the
+        prompt.
+        """
         try:
-            prompt = self._render_marks(None)
-            lost = [name for name, mark in (("query", _QUERY_MARK), ("document", _DOCUMENT_MARK)) if mark not in prompt]
+            prompt = self._render_marks()
+            lost = [
+                name
+                for name, mark in (("query", _QUERY_MARK), ("document", _DOCUMENT_MARK))
+                if mark not in prompt
+            ]
         except SpecError as error:
             lost = [str(error)]
         if lost:
             raise SpecError(
                 f"The chat template of {model_name} cannot carry a 'query'/'document' pair (the "
-                f"{' and '.join(lost)} content does not reach the rendered prompt). Give a template that renders "
-                'messages of roles query and document: processor=..., processor_kwargs={"chat_template": ...}, '
-                "or a chat_template.jinja file beside the model."
+                f"{' and '.join(lost)} content does not reach the rendered prompt). Give a "
+                "template that renders messages of roles query and document: processor=..., "
+                'processor_kwargs={"chat_template": ...}, or a chat_template.jinja in the folder.'
             )
 
-    def frame(self, pair: LoadedPair) -> tuple[str, str, str]:
-        """What the template writes before, between and after the two sides of this pair.
+    def around(self, pair: LoadedPair, role: Role) -> tuple[str, str]:
+        """The prompt before and after one side of a pair.
 
-        The sides are cut out by rendering marks in their place, so that a template which trims or
-        reorders is still told apart from the user's text.
+        That side is cut out by rendering a mark in its place, so a template that trims its text is
+        still told apart from it.
         """
-        prompt = self._render_marks(pair.instruction)
-        first, second = sorted((_QUERY_MARK, _DOCUMENT_MARK), key=prompt.index)
-        before, _, rest = prompt.partition(first)
-        between, _, after = rest.partition(second)
-        return before, between, after
+        mark = _QUERY_MARK if role == "query" else _DOCUMENT_MARK
+        side: dict[str, Any] = {role: _text(mark)}
+        prompt = self._render([self.messages(replace(pair, **side))])[0]
+        before, _, after = prompt.partition(mark)
+        return before, after
 
-    def _render_marks(self, instruction: str | None) -> str:
-        sides = (LoadedDocument((Text(_QUERY_MARK),)), LoadedDocument((Text(_DOCUMENT_MARK),)))
-        return self._render([self.messages(LoadedPair(0, *sides, instruction))])[0]
+    def _render_marks(self) -> str:
+        return self._render(
+            [self.messages(LoadedPair(0, _text(_QUERY_MARK), _text(_DOCUMENT_MARK)))]
+        )[0]
 
     def _instruction(self, instruction: str | None) -> list[dict[str, Any]]:
         if instruction is None:
             return []
-        return [{"role": "system", "content": self._content(LoadedDocument((Text(instruction),)))}]
+        return [{"role": "system", "content": self._content(_text(instruction))}]
 
     def _content(self, document: LoadedDocument) -> str | list[dict[str, Any]]:
         if self.template.content == "flat":
@@ -99,15 +115,21 @@ class ChatTemplateProcessor:
 
     def _render(self, conversations: list[list[dict[str, Any]]]) -> list[str]:
         try:
-            prompts, _ = render_jinja_template(
+            prompts = render_jinja_template(
                 conversations, chat_template=self.template.text, **self._variables
             )
         except TemplateError as error:
             raise SpecError(f"the chat template refuses these messages: {error}") from error
-        return list(prompts)
+        return list(prompts[0])
+
+
+def _text(text: str) -> LoadedDocument:
+    return LoadedDocument((Text(text),))
 
 
 def plain_text(document: LoadedDocument) -> str:
     """The text of a document; its text parts in order, a line each."""
-    assert not any(isinstance(part, LoadedMedia) for part in document.parts), "media were refused before"
+    assert not any(isinstance(part, LoadedMedia) for part in document.parts), (
+        "media were refused before"
+    )
     return "\n".join(part.text for part in document.parts if isinstance(part, Text))

@@ -1,4 +1,6 @@
-"""What is cut when a prompt is too long: text of the document, from its end; media and the frame stay whole."""
+"""What is cut when a prompt is too long: text of the document, from its end; media and the frame
+stay whole.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,11 @@ def tokens_to_keep(
 ) -> np.ndarray:
     """Choose the tokens that stay.
 
-    offsets: (num_tokens, 2) characters that each token covers. is_protected: (num_tokens,) bool, special
+    offsets: (num_tokens, 2) characters that each token covers. is_protected: (num_tokens,) bool,
+    special
     and media tokens. document, query: the characters [start, end) of the two sides in the prompt.
-    Returns (num_tokens,) bool with at most `max_length` True: the last text tokens of the document go
+    Returns (num_tokens,) bool with at most `max_length` True: the last text tokens of the document
+    go
     first; of the query only when nothing of the document's text is left.
     Raises InputError when media and the template alone are longer than `max_length`.
     """
@@ -36,7 +40,8 @@ def tokens_to_keep(
         excess -= len(dropped)
     if excess > 0:
         raise InputError(
-            f"media and the template take {len(offsets) - (~keep).sum():,} tokens, max_length allows "
+            f"media and the template take {len(offsets) - (~keep).sum():,} tokens, max_length "
+            "allows "
             f"{max_length:,}. Raise max_length, or give fewer, smaller pictures or shorter clips."
         )
     return keep

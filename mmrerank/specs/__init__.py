@@ -1,4 +1,4 @@
-"""Stage 3, the build line: a checkpoint's files and the processor folders become one ResolvedSpec."""
+"""Stage 3, the build line: checkpoint files and processor folders become one ResolvedSpec."""
 
 from mmrerank.specs.facts import CheckpointFacts, read_facts
 from mmrerank.specs.folders import find_processor, list_processors, processor_folders

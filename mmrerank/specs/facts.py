@@ -17,8 +17,10 @@ __all__ = ["CheckpointFacts", "read_facts"]
 class CheckpointFacts:
     """What the files of a checkpoint say.
 
-    name: as the user gave it (repository id or path). config: config.json. templates: chat templates by
-    name, "default" for the plain one. st: the sentence-transformers files, empty where there are none.
+    name: as the user gave it (repository id or path). config: config.json. templates: chat
+    templates by
+    name, "default" for the plain one. st: the sentence-transformers files, empty where there are
+    none.
     media: the image, video and audio processor's settings, {} where the checkpoint has none.
     """
 
@@ -41,25 +43,37 @@ class CheckpointFacts:
 
     @property
     def chosen_template(self) -> str:
-        """The template that the checkpoint asks for: the one its ST files name, else "reranker", else the default."""
-        named = self.st.transformer.get("processing_kwargs", {}).get("chat_template", {}).get("chat_template")
+        """The template that the checkpoint asks for: the one its ST files name, else "reranker",
+        else the default.
+        """
+        named = (
+            self.st.transformer.get("processing_kwargs", {})
+            .get("chat_template", {})
+            .get("chat_template")
+        )
         if isinstance(named, str):
             # The value may be a name or the template itself.
             return self.templates.get(named, named if "{" in named else "")
         return self.templates.get("reranker", self.templates.get("default", ""))
 
 
-def read_facts(name: str, folder: Path, *, config_overrides: Mapping[str, Any] | None = None) -> CheckpointFacts:
+def read_facts(
+    name: str, folder: Path, *, config_overrides: Mapping[str, Any] | None = None
+) -> CheckpointFacts:
     """Read the json and jinja files of a checkpoint folder.
 
     Raises CheckpointError when there is no config.json.
     """
     st = read_st_files(folder)
-    transformer_path = next((module.path for module in st.modules if module.kind == "Transformer"), "")
+    transformer_path = next(
+        (module.path for module in st.modules if module.kind == "Transformer"), ""
+    )
     root = folder / transformer_path
     config = read_json(root / "config.json")
     if config is None:
-        raise CheckpointError(f"{name}: there is no config.json in the checkpoint, so it is no transformers model")
+        raise CheckpointError(
+            f"{name}: there is no config.json in the checkpoint, so it is no transformers model"
+        )
     return CheckpointFacts(
         name=name,
         folder=folder,
@@ -71,9 +85,11 @@ def read_facts(name: str, folder: Path, *, config_overrides: Mapping[str, Any] |
 
 
 def _read_templates(folder: Path) -> dict[str, str]:
-    """Chat templates in every layout that transformers has used; later ones win, as they do there."""
+    """Chat templates in every layout that transformers has used; later ones win, as there."""
     found: dict[str, str] = {}
-    found.update(_named(read_json(folder / "tokenizer_config.json", default={}).get("chat_template")))
+    found.update(
+        _named(read_json(folder / "tokenizer_config.json", default={}).get("chat_template"))
+    )
     found.update(_named(read_json(folder / "chat_template.json", default={}).get("chat_template")))
     default = folder / "chat_template.jinja"
     if default.is_file():

@@ -1,4 +1,6 @@
-"""Where processor folders live: in the installed package, in the source tree, at a path of the user's."""
+"""Where processor folders live: in the installed package, in the source tree, at a path of the
+user's.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 def processor_folders() -> list[Path]:
     """The folders that come with the package, by name.
 
-    A wheel carries them as mmrerank/_processors; an editable install has no copy inside the package,
+    A wheel carries them as mmrerank/_processors; an editable install has no copy inside the
+    package,
     so the source tree beside it is the second place.
     """
     for root in (_PACKAGE / "_processors", _PACKAGE.parent / "processors"):

@@ -1,4 +1,6 @@
-"""Which processor folder fits a checkpoint; two that fit equally well are an error, not a coin toss."""
+"""Which processor folder fits a checkpoint; two that fit equally well are an error, not a coin
+toss.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ def best_match(facts: CheckpointFacts, processors: Sequence[ProcessorSpec]) -> P
 
     Raises AmbiguousProcessor when two claims are equally strong.
     """
-    claims = [(claim, spec) for spec in processors if (claim := _claim(facts, spec.match)) is not None]
+    claims = [
+        (claim, spec) for spec in processors if (claim := _claim(facts, spec.match)) is not None
+    ]
     if not claims:
         return None
     strongest = max(claim for claim, _ in claims)
@@ -32,7 +36,9 @@ def best_match(facts: CheckpointFacts, processors: Sequence[ProcessorSpec]) -> P
 
 
 def _claim(facts: CheckpointFacts, match: MatchSpec) -> tuple[int, int, int] | None:
-    """How strong a claim is, strongest first: words of the template, name, model_type; None where a rule fails."""
+    """How strong a claim is, strongest first: words of the template, name, model_type; None where a
+    rule fails.
+    """
     if match.model_types and facts.model_type not in match.model_types:
         return None
     if match.architectures and not _any_match(facts.architecture, match.architectures):

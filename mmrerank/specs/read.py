@@ -35,7 +35,8 @@ _T = TypeVar("_T")
 def read_processor(folder: Path) -> ProcessorSpec:
     """Read one processor folder.
 
-    Raises SpecError naming the file and the key when something is missing, unknown or of a wrong type.
+    Raises SpecError naming the file and the key when something is missing, unknown or of a wrong
+    type.
     """
     path = folder / PROCESSOR_FILE
     try:
@@ -59,7 +60,9 @@ def _template(data: dict[str, Any], path: Path) -> TemplateSpec:
         try:
             data["text"] = (path.parent / file).read_text(encoding="utf-8")
         except OSError as error:
-            raise SpecError(f"{path}: [template] file = {file!r} cannot be read: {error}") from error
+            raise SpecError(
+                f"{path}: [template] file = {file!r} cannot be read: {error}"
+            ) from error
     if data.get("kind") == "chat" and not data.get("text"):
         raise SpecError(f'{path}: [template] of kind "chat" needs file = "chat_template.jinja"')
     return _section(TemplateSpec, data, path, "template")
@@ -74,7 +77,9 @@ def _budget(data: Mapping[str, Any], path: Path) -> BudgetSpec:
         for kind in ("image", "video")
     }
     return BudgetSpec(
-        decode=_section(DecodeBudget, decode, path, "budget.decode"), image=pixels["image"], video=pixels["video"]
+        decode=_section(DecodeBudget, decode, path, "budget.decode"),
+        image=pixels["image"],
+        video=pixels["video"],
     )
 
 
@@ -90,7 +95,10 @@ def _section(cls: type[_T], data: Mapping[str, Any], path: Path, section: str) -
     if missing:
         raise SpecError(f"{path}: [{section}] needs {', '.join(missing)}")
     hints = get_type_hints(cls)
-    values = {name: _checked(value, hints[name], f"{path}: [{section}] {name}") for name, value in data.items()}
+    values = {
+        name: _checked(value, hints[name], f"{path}: [{section}] {name}")
+        for name, value in data.items()
+    }
     try:
         return cls(**values)
     except SpecError as error:
@@ -100,7 +108,9 @@ def _section(cls: type[_T], data: Mapping[str, Any], path: Path, section: str) -
 def _refuse_unknown(data: Mapping[str, Any], known: set[str], path: Path, section: str) -> None:
     for name in data.keys() - known:
         hint = get_close_matches(name, known, n=1)
-        meant = f"; did you mean {hint[0]!r}?" if hint else f"; known keys: {', '.join(sorted(known))}"
+        meant = (
+            f"; did you mean {hint[0]!r}?" if hint else f"; known keys: {', '.join(sorted(known))}"
+        )
         raise SpecError(f"{path}: [{section}] has an unknown key {name!r}{meant}")
 
 

@@ -1,4 +1,6 @@
-"""All decisions of the build line, in one place: user > checkpoint > folder > guess, each with its source."""
+"""All decisions of the build line, in one place: user > checkpoint > folder > guess, each with its
+source.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from mmrerank.errors import CheckpointError, InputError
 from mmrerank.specs.facts import CheckpointFacts
@@ -55,25 +57,36 @@ class _Decider:
 
     @property
     def folder_source(self) -> str:
-        """Name of the folder as a source; a folder that the user named counts as the user's word."""
+        """Name of the folder as a source; one that the user named counts as the user's word."""
         assert self.folder is not None
-        kind = USER if self.user.processor is not None else (GUESS if self.folder.guess else "processor")
+        kind = (
+            USER
+            if self.user.processor is not None
+            else (GUESS if self.folder.guess else "processor")
+        )
         return f"{kind}: {self.folder.name}"
 
     @property
     def has_st_form(self) -> bool:
-        """Whether the checkpoint's own ST files decide; they do not when the user named a processor."""
+        """Whether the checkpoint's own ST files decide; they do not when the user named a
+        processor.
+        """
         return self.user.processor is None and bool(self.facts.st.modules)
 
 
 def resolve(facts: CheckpointFacts, user: SpecOverrides | None = None) -> ResolvedSpec:
     """Decide everything that the data line will need.
 
-    Raises CheckpointError when nothing says how this model scores a pair, SpecError for a wrong `processor=`,
+    Raises CheckpointError when nothing says how this model scores a pair, SpecError for a wrong
+    `processor=`,
     InputError for an unknown default prompt.
     """
     user = user or SpecOverrides()
-    folder = find_processor(user.processor) if user.processor is not None else best_match(facts, list_processors())
+    folder = (
+        find_processor(user.processor)
+        if user.processor is not None
+        else best_match(facts, list_processors())
+    )
     decider = _Decider(facts, user, folder)
     template = _decide_template(decider)
     prompts, default_prompt_name = _decide_prompts(decider)
@@ -92,7 +105,8 @@ def resolve(facts: CheckpointFacts, user: SpecOverrides | None = None) -> Resolv
     )
     if folder is not None and folder.guess and spec.sources["head"].startswith(GUESS):
         logger.warning(
-            "%s: no file says how this model was trained to score pairs; the processor %r is a guess "
+            "%s: no file says how this model was trained to score pairs; the processor %r is a "
+            "guess "
             "(head %s). Pass processor=... to silence this.",
             facts.name,
             folder.name,
@@ -114,8 +128,10 @@ def _decide_head(decider: _Decider) -> HeadSpec:
         decider.sources["head"] = decider.folder_source
     else:
         raise CheckpointError(
-            f"{facts.name}: nothing in its files says how it scores a pair (model_type={facts.model_type!r}, "
-            f"architecture={facts.architecture!r}, no sentence-transformers files). Name its family with "
+            f"{facts.name}: nothing in its files says how it scores a pair "
+            f"(model_type={facts.model_type!r}, "
+            f"architecture={facts.architecture!r}, no sentence-transformers files). Name its "
+            "family with "
             f"processor=..., one of: {', '.join(spec.name for spec in list_processors())}; "
             "or give a folder of your own."
         )
@@ -140,7 +156,9 @@ def _st_head(facts: CheckpointFacts) -> HeadSpec | None:
 
 
 def _decide_activation(decider: _Decider, head: HeadSpec) -> tuple[str, str]:
-    """Order of the peer: config_sentence_transformers.json, then the two older places in config.json."""
+    """Order of the peer: config_sentence_transformers.json, then the two older places in
+    config.json.
+    """
     facts = decider.facts
     if decider.user.processor is None:
         for value, file in (
@@ -160,7 +178,9 @@ def _decide_template(decider: _Decider) -> TemplateSpec:
     if user.chat_template is not None:
         decider.sources["template"] = USER
         text = facts.templates.get(user.chat_template, user.chat_template)
-        return TemplateSpec(kind="chat", text=text, content=_content_format(text, facts), options=_options(facts))
+        return TemplateSpec(
+            kind="chat", text=text, content=_content_format(text, facts), options=_options(facts)
+        )
     takes_messages = "message" in facts.st.transformer.get("modality_config", {})
     if decider.has_st_form and takes_messages and facts.chosen_template:
         decider.sources["template"] = CHECKPOINT
@@ -175,12 +195,18 @@ def _decide_template(decider: _Decider) -> TemplateSpec:
         decider.sources["template"] = decider.folder_source
         return folder.template
     decider.sources["template"] = CHECKPOINT
-    return _checkpoint_template(facts) if facts.chosen_template else TemplateSpec(kind="tokenizer-pair")
+    return (
+        _checkpoint_template(facts)
+        if facts.chosen_template
+        else TemplateSpec(kind="tokenizer-pair")
+    )
 
 
 def _checkpoint_template(facts: CheckpointFacts) -> TemplateSpec:
     text = facts.chosen_template
-    return TemplateSpec(kind="chat", text=text, content=_content_format(text, facts), options=_options(facts))
+    return TemplateSpec(
+        kind="chat", text=text, content=_content_format(text, facts), options=_options(facts)
+    )
 
 
 def _content_format(text: str, facts: CheckpointFacts) -> Any:
@@ -188,7 +214,15 @@ def _content_format(text: str, facts: CheckpointFacts) -> Any:
     said = facts.st.transformer.get("modality_config", {}).get("message", {}).get("format")
     if said in ("structured", "flat"):
         return said
-    loops = ("['type']", '["type"]', ".type", "is string", "in message.content", "in message['content']", "in content")
+    loops = (
+        "['type']",
+        '["type"]',
+        ".type",
+        "is string",
+        "in message.content",
+        "in message['content']",
+        "in content",
+    )
     return "structured" if any(mark in text for mark in loops) else "flat"
 
 
@@ -204,7 +238,8 @@ def _decide_prompts(decider: _Decider) -> tuple[dict[str, str], str | None]:
     default = decider.user.default_prompt_name or saved.get("default_prompt_name")
     if default is not None and default not in prompts:
         raise InputError(
-            f"Default prompt name {default!r} not found in the configured prompts dictionary with keys "
+            f"Default prompt name {default!r} not found in the configured prompts dictionary with "
+            "keys "
             f"{list(prompts)!r}."
         )
     return prompts, default
@@ -214,7 +249,7 @@ def _decide_modalities(decider: _Decider) -> tuple[Modality, ...]:
     said = decider.facts.st.modalities
     if decider.has_st_form and said:
         decider.sources["modalities"] = f"{CHECKPOINT}: sentence_bert_config.json"
-        return tuple(cast(Modality, modality) for modality in MODALITIES if modality in said)
+        return tuple(modality for modality in MODALITIES if modality in said)
     if decider.folder is not None:
         decider.sources["modalities"] = decider.folder_source
         return decider.folder.modalities
@@ -224,11 +259,17 @@ def _decide_modalities(decider: _Decider) -> tuple[Modality, ...]:
 
 
 def _decide_budget(decider: _Decider) -> BudgetSpec:
-    """ST form: as the checkpoint's media processor says, which is what the peer does; else the folder's."""
+    """ST form: as the checkpoint's media processor says, which is what the peer does; else the
+    folder's.
+    """
     folder = decider.folder
     if decider.has_st_form or folder is None:
         decider.sources["budget"] = f"{CHECKPOINT}: media processor"
-        return BudgetSpec(decode=_checkpoint_decode_budget(decider.facts.media, DecodeBudget()))
+        saved = decider.facts.st.transformer.get("processing_kwargs", {})
+        return BudgetSpec(
+            decode=_checkpoint_decode_budget(decider.facts.media, DecodeBudget()),
+            processor_kwargs={k: saved[k] for k in ("image", "audio", "video") if saved.get(k)},
+        )
     decider.sources["budget"] = decider.folder_source
     rate = decider.facts.media.get("feature_extractor", {}).get("sampling_rate")
     decode = folder.budget.decode

@@ -26,7 +26,8 @@ HeadKind: TypeAlias = Literal["logit-score", "builtin", "chain"]
 
 @dataclass(frozen=True, slots=True)
 class MatchSpec:
-    """Which checkpoints a folder claims. All given rules must hold; `*` stands for anything in patterns.
+    """Which checkpoints a folder claims. All given rules must hold; `*` stands for anything in
+    patterns.
 
     model_types, architectures: of config.json. names: patterns of the repository's name, any case.
     template_contains: words of the checkpoint's chat template that only this family has.
@@ -45,8 +46,10 @@ class MatchSpec:
 class TemplateSpec:
     """How a pair becomes a prompt.
 
-    kind "chat": a jinja template over messages of roles system (the instruction), query and document;
-    "tokenizer-pair": the tokenizer's own two-segment form; "checkpoint": the checkpoint's chat template
+    kind "chat": a jinja template over messages of roles system (the instruction), query and
+    document;
+    "tokenizer-pair": the tokenizer's own two-segment form; "checkpoint": the checkpoint's chat
+    template
     where it has one, else tokenizer-pair.
     content: whether a message's content is a list of typed parts or one string.
     options: further variables of the template, such as add_generation_prompt.
@@ -63,7 +66,8 @@ class TemplateSpec:
 class HeadSpec:
     """From states to logits.
 
-    kind "logit-score": logit of `true_token`, minus that of `false_token` where there is one; tokens are
+    kind "logit-score": logit of `true_token`, minus that of `false_token` where there is one;
+    tokens are
     vocabulary strings or ids. "builtin": the checkpoint's own classifier. "chain": the checkpoint's
     sentence-transformers modules after the transformer.
     activation: a name of heads.activation; "" = sigmoid for one label, identity for several.
@@ -96,18 +100,26 @@ class PixelBudget:
 
 @dataclass(frozen=True, slots=True)
 class BudgetSpec:
-    """Limits of decoding, and of resizing; None leaves resizing to the checkpoint's own media processor."""
+    """Limits of decoding, and of resizing; None leaves resizing to the checkpoint's own media
+    processor.
 
-    decode: DecodeBudget = DecodeBudget()
+    processor_kwargs: by "image", "audio" and "video", further arguments that the checkpoint's ST
+    files want handed to its media processor.
+    """
+
+    decode: DecodeBudget = field(default_factory=DecodeBudget)
     image: PixelBudget | None = None
     video: PixelBudget | None = None
+    processor_kwargs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class TruncationSpec:
-    """What is cut from a prompt of more than `max_length` tokens (None = the tokenizer's own limit).
+    """What is cut from a prompt of more than `max_length` tokens (None = the tokenizer's own
+    limit).
 
-    "document": text tokens of the document, from its end. "longest-first": the tokenizer's rule for two
+    "document": text tokens of the document, from its end. "longest-first": the tokenizer's rule for
+    two
     segments, one token at a time from the longer one.
     """
 
@@ -128,20 +140,25 @@ class ProcessorSpec:
     modalities: tuple[Modality, ...] = ("text",)
     budget: BudgetSpec = BudgetSpec()
     truncation: TruncationSpec = TruncationSpec()
-    dtype: str = ""  # numbers to compute in; "" = those the checkpoint is stored in, as the peer does
+    dtype: str = (
+        ""  # numbers to compute in; "" = those the checkpoint is stored in, as the peer does
+    )
     guess: bool = False  # a last resort: using it is announced
 
     def __post_init__(self) -> None:
         unknown = set(self.modalities) - set(MODALITIES)
         if unknown or not self.modalities:
-            raise SpecError(f"{self.name}: modalities {sorted(unknown)} are not among {', '.join(MODALITIES)}")
+            raise SpecError(
+                f"{self.name}: modalities {sorted(unknown)} are not among {', '.join(MODALITIES)}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedSpec:
     """All decisions for one checkpoint. `sources` tells for each field where it came from.
 
-    template.kind is never "checkpoint" here. prompts are named instructions as saved in the checkpoint.
+    template.kind is never "checkpoint" here. prompts are named instructions as saved in the
+    checkpoint.
     """
 
     name: str

@@ -1,6 +1,7 @@
 """The sentence-transformers on-disk form: which json files there are and what stands in them.
 
-Plain json, no torch. Source: sentence-transformers 6.2, files written by `CrossEncoder.save_pretrained`.
+Plain json, no torch. Source: sentence-transformers 6.2, files written by
+`CrossEncoder.save_pretrained`.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ LOGIT_SCORE_TYPE = "sentence_transformers.cross_encoder.modules.logit_score.Logi
 
 @dataclass(frozen=True, slots=True)
 class StModule:
-    """One entry of modules.json. kind is the class name alone; config is the module's own config.json."""
+    """One entry of modules.json. kind is the class name alone; config is the module's own
+    config.json.
+    """
 
     kind: str
     path: str
@@ -76,7 +79,9 @@ def read_st_files(folder: Path) -> StFiles:
         kind = str(entry.get("type", "")).rsplit(".", 1)[-1]
         path = str(entry.get("path", ""))
         config = read_json(folder / path / "config.json", default={}) if path else {}
-        modules.append(StModule(kind=kind, path=path, config=config, type=str(entry.get("type", ""))))
+        modules.append(
+            StModule(kind=kind, path=path, config=config, type=str(entry.get("type", "")))
+        )
     transformer: Mapping[str, Any] = {}
     transformer_path = next((module.path for module in modules if module.kind == "Transformer"), "")
     for file in TRANSFORMER_FILES:
@@ -87,7 +92,9 @@ def read_st_files(folder: Path) -> StFiles:
 
 
 def write_st_files(folder: Path, files: StFiles) -> None:
-    """Write the json files in the form that sentence-transformers 6.2 reads. Weights are not written here."""
+    """Write the json files in the form that sentence-transformers 6.2 reads. Weights are not
+    written here.
+    """
     entries = [
         {"idx": index, "name": str(index), "path": module.path, "type": module.type}
         for index, module in enumerate(files.modules)
@@ -111,7 +118,9 @@ def read_json(path: Path, *, default: Any = None) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise CheckpointError(f"{path.name} of the checkpoint is not valid json: {error}") from error
+        raise CheckpointError(
+            f"{path.name} of the checkpoint is not valid json: {error}"
+        ) from error
 
 
 def write_json(path: Path, value: Any) -> None:

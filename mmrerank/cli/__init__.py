@@ -1,0 +1,1 @@
+"""The command line: rank, score, info, processors and demo. It computes nothing itself."""

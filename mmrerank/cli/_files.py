@@ -1,0 +1,122 @@
+"""Reading documents and pairs from lines and JSONL files, and naming them in tables."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import IO, Any
+
+from mmrerank.cli._options import CommandError
+from mmrerank.inputs import parse_document
+from mmrerank.inputs.modality import scheme_of
+from mmrerank.types import Document, Pair, Part, Text
+
+__all__ = [
+    "describe",
+    "json_lines",
+    "kind_of",
+    "open_input",
+    "read_documents",
+    "read_queries",
+    "rebase_pair",
+]
+
+
+@contextmanager
+def open_input(name: str) -> Iterator[tuple[IO[str], Path]]:
+    """A text file, or stdin for "-", and the folder that its relative paths start from."""
+    if name == "-":
+        yield sys.stdin, Path.cwd()
+        return
+    path = Path(name)
+    try:
+        file = path.open(encoding="utf-8")
+    except OSError as error:
+        raise CommandError(f"{name}: {error.strerror}") from error
+    with file:
+        yield file, path.parent.absolute()
+
+
+def json_lines(lines: Iterable[str]) -> Iterator[Any]:
+    """The value of each line that is not blank; a JSONDecodeError in the place of a bad one."""
+    for line in lines:
+        if line.strip():
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError as error:
+                yield error
+
+
+def read_documents(name: str, *, takes_media: bool) -> tuple[list[Any], list[Document]]:
+    """Documents of a JSONL file: each line as it stands there, and read.
+
+    Raises CommandError for a line that is no JSON, InputError for one that is no document.
+    """
+    raw: list[Any] = []
+    documents: list[Document] = []
+    with open_input(name) as (file, folder):
+        for number, value in enumerate(json_lines(file), start=1):
+            if isinstance(value, json.JSONDecodeError):
+                raise CommandError(f"{name}, line {number}: no JSON ({value})")
+            raw.append(value)
+            where = f"{name}, line {number}"
+            document = parse_document(value, where=where, takes_media=takes_media)
+            documents.append(_rebase(document, folder))
+    return raw, documents
+
+
+def read_queries(name: str) -> list[tuple[dict[str, Any], Document]]:
+    """Lines {"query": …, "relevant": […]} of a JSONL file, each with its query read."""
+    with open_input(name) as (file, folder):
+        rows = [json.loads(line) for line in file if line.strip()]
+    return [
+        (row, _rebase(parse_document(row["query"], where=f"{name}, line {number}"), folder))
+        for number, row in enumerate(rows, start=1)
+    ]
+
+
+def rebase_pair(pair: Pair, folder: Path) -> Pair:
+    """The pair with its relative paths made absolute, as seen from `folder`."""
+    return replace(pair, query=_rebase(pair.query, folder), document=_rebase(pair.document, folder))
+
+
+def _rebase(document: Document, folder: Path) -> Document:
+    return Document(tuple(_rebased(part, folder) for part in document))
+
+
+def _rebased(part: Part, folder: Path) -> Part:
+    if isinstance(part, Text) or not _is_path(part.source):
+        return part
+    return replace(part, source=str(folder / part.source))
+
+
+def _is_path(source: Any) -> bool:
+    """Whether a source is a path. `parse_document` has turned base64 into bytes by now."""
+    return isinstance(source, PathLike) or (isinstance(source, str) and scheme_of(source) is None)
+
+
+def kind_of(document: Document) -> str:
+    """ "text", "image", "text + video", … for a table."""
+    return " + ".join(document.modalities)
+
+
+def describe(value: Any) -> str:
+    """A document as the user wrote it, in one line."""
+    if isinstance(value, str):
+        return " ".join(value.split())
+    if isinstance(value, dict) and "pdf" in value:
+        return f"{value['pdf']} page {value.get('page', 1)}"
+    if isinstance(value, dict) and "content" in value:
+        return describe(value["content"])
+    if isinstance(value, dict) and "type" in value:
+        return describe(value.get(value["type"]))
+    if isinstance(value, dict):
+        return " + ".join(describe(part) for part in value.values())
+    if isinstance(value, list):
+        return " + ".join(describe(part) for part in value)
+    return str(value)

@@ -1,0 +1,57 @@
+"""Tables on stdout: plain text, one line a row, as wide as the terminal."""
+
+from __future__ import annotations
+
+import sys
+
+from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+__all__ = ["TextTable", "print_table", "print_text"]
+
+_RIGHT = {"rank", "score", "#"}
+_PIPE_COLUMNS = 160  # where stdout is no terminal there is no width to ask for
+
+
+class TextTable:
+    """A rich table whose cells are taken literally: square brackets in a document are no markup.
+
+    Where the terminal is too narrow, only the last column is cut.
+    """
+
+    def __init__(self, *columns: str, title: str | None = None) -> None:
+        self.rich = Table(
+            title=Text(title) if title else None, title_justify="left", box=SIMPLE_HEAD
+        )
+        for name in columns:
+            self.rich.add_column(
+                name,
+                justify="right" if name in _RIGHT else "left",
+                no_wrap=True,
+                overflow="ellipsis",
+            )
+            self.rich.columns[-1].min_width = cell_len(name)
+
+    def add_row(self, *cells: str, style: str | None = None) -> None:
+        """Add one row of plain strings."""
+        self.rich.add_row(*(Text(cell) for cell in cells), style=style)
+        for column, cell in zip(self.rich.columns[:-1], cells, strict=False):
+            column.min_width = max(column.min_width or 0, cell_len(cell))
+
+
+def print_table(table: TextTable) -> None:
+    """Write a table to stdout."""
+    _console().print(table.rich)
+
+
+def print_text(text: str, *, style: str | None = None) -> None:
+    """Write a line of plain text to stdout."""
+    _console().print(Text(text, style=style or ""))
+
+
+def _console() -> Console:
+    # Made for each use: tests and pipes change sys.stdout.
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else _PIPE_COLUMNS)

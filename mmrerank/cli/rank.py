@@ -1,0 +1,135 @@
+"""`mmrerank rank`: order documents for one query."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mmrerank.cli._options import (
+    CommandError,
+    Device,
+    Instruction,
+    ModelName,
+    Processor,
+    load_model,
+)
+
+if TYPE_CHECKING:
+    from mmrerank import Document, Ranking
+
+__all__ = ["rank"]
+
+
+def rank(
+    query: Annotated[
+        str,
+        typer.Argument(metavar="QUERY", help='Text, path or URL; may be "" beside --query-image.'),
+    ],
+    documents: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="DOC...", help='Texts, paths or URLs; "-" reads one a line from stdin.'
+        ),
+    ] = None,
+    documents_file: Annotated[
+        str | None,
+        typer.Option("--documents", help="JSONL file of documents: strings or input dicts."),
+    ] = None,
+    query_image: Annotated[str | None, typer.Option(help="Picture of the query.")] = None,
+    query_audio: Annotated[str | None, typer.Option(help="Sound of the query.")] = None,
+    query_video: Annotated[str | None, typer.Option(help="Clip of the query.")] = None,
+    top_k: Annotated[int | None, typer.Option(min=1, help="How many to show.")] = None,
+    instruction: Instruction = None,
+    model: ModelName = None,
+    processor: Processor = None,
+    device: Device = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON in place of a table.")
+    ] = False,
+    keep_going: Annotated[
+        bool,
+        typer.Option(
+            "--keep-going",
+            help="Rank the others when a document cannot be read; it stands last, exit code 1.",
+        ),
+    ] = False,
+) -> None:
+    """Order documents for a query, best first."""
+    wanted = _query_of(query, image=query_image, audio=query_audio, video=query_video)
+    if not documents and documents_file is None:
+        raise CommandError("no documents: name some after the query, or use --documents FILE")
+    reranker = load_model(model, device, processor)
+    given, parsed = _documents_of(documents or [], documents_file, reranker.supports_media)
+    ranking = reranker.rank(
+        wanted,
+        parsed,
+        top_k=top_k,
+        instruction=instruction,
+        on_error="record" if keep_going else "raise",
+    )
+    if as_json:
+        _print_json(ranking, given)
+    else:
+        _print_table(ranking, given, parsed)
+    for error in (entry["error"] for entry in ranking if "error" in entry):
+        typer.echo(f"error: {error}", err=True)
+    if ranking.usage.num_errors:
+        raise typer.Exit(1)
+
+
+def _query_of(text: str, **media: str | None) -> Any:
+    """A string as it is where it stands alone, so that it may be a path too; else an input dict."""
+    named = {kind: source for kind, source in media.items() if source is not None}
+    if not named:
+        return text
+    return {"text": text, **named} if text else named
+
+
+def _documents_of(
+    arguments: list[str], documents_file: str | None, takes_media: bool
+) -> tuple[list[Any], list[Document]]:
+    """The documents as the user wrote them, and read."""
+    from mmrerank.cli._files import read_documents
+    from mmrerank.inputs import parse_document
+
+    given: list[Any] = []
+    for argument in arguments:
+        lines = [line.rstrip("\r\n") for line in sys.stdin] if argument == "-" else [argument]
+        given += [line for line in lines if line.strip()]
+    parsed = [
+        parse_document(text, where=f"documents[{index}]", takes_media=takes_media)
+        for index, text in enumerate(given)
+    ]
+    if documents_file is not None:
+        raw, read = read_documents(documents_file, takes_media=takes_media)
+        given, parsed = given + raw, parsed + read
+    return given, parsed
+
+
+def _print_json(ranking: Ranking, given: list[Any]) -> None:
+    entries = [
+        {
+            **entry,
+            "score": None if math.isnan(entry["score"]) else entry["score"],
+            "document": given[entry["corpus_id"]],
+        }
+        for entry in ranking
+    ]
+    typer.echo(json.dumps(entries, ensure_ascii=False, indent=2))
+
+
+def _print_table(ranking: Ranking, given: list[Any], parsed: list[Document]) -> None:
+    from mmrerank.cli._files import describe, kind_of
+    from mmrerank.cli._tables import TextTable, print_table
+
+    table = TextTable("rank", "score", "#", "kind", "document")
+    for place, entry in enumerate(ranking, start=1):
+        index = entry["corpus_id"]
+        score = "error" if "error" in entry else f"{entry['score']:.3f}"
+        kind, shown = kind_of(parsed[index]), describe(given[index])
+        table.add_row(str(place), score, str(index), kind, shown)
+    print_table(table)

@@ -1,0 +1,59 @@
+"""Turns what decoder libraries raise into MediaError, where it may be anything."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+from mmrerank.errors import MediaError, MediaTooLarge, MediaUnreadable
+
+__all__ = ["decoder_errors", "first_working"]
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+@contextmanager
+def decoder_errors(trouble: str) -> Iterator[None]:
+    """Every exception of a decoder within it becomes a MediaUnreadable that starts with `trouble`.
+
+    pillow raises OSError, SyntaxError, struct.error, KeyError, …; FFmpeg's errors come as
+    RuntimeError, ValueError and OSError: a list of them would never be whole.
+    """
+    try:
+        yield
+    except MediaError:
+        raise
+    except MemoryError as error:
+        raise MediaTooLarge(f"{trouble}: it does not fit into memory.") from error
+    except Exception as error:
+        raise MediaUnreadable(f"{trouble}: {_said(error)}.") from error
+
+
+def first_working(readers: Sequence[Callable[[], T]], trouble: str) -> T:
+    """What the first reader that can decode gives; where none can, the error of the last.
+
+    torchcodec and PyAV refuse different files, so the second is asked before a file is refused.
+    """
+    for read in readers[:-1]:
+        try:
+            return read()
+        except MediaError:
+            raise
+        except Exception:
+            logger.debug("%s by the first decoder; the next one is tried", trouble, exc_info=True)
+    with decoder_errors(trouble):
+        return readers[-1]()
+
+
+def _said(error: Exception) -> str:
+    """The library's own words, without the place in its sources and the pages that some add."""
+    lines = str(error).strip().splitlines()
+    if not lines:
+        return type(error).__name__
+    if re.search(r"best (audio|video) stream is unknown", lines[0]):
+        return "the file has no such stream"
+    return re.sub(r"^.*\.cpp:\d+, |^\[Errno \d+\] |: '<none>'$", "", lines[0])[:200].rstrip(". ")
