@@ -216,9 +216,8 @@ class Pair:
 class DecodeBudget:
     """What of a sound or clip is worth decoding for the model at hand; part of every MediaKey.
 
-    num_frames = clip duration · fps, kept within [min_frames, max_frames] and rounded to
-    `frame_multiple`
-    (and never more than the clip has); frames lie evenly from the first to the last.
+    Number of frames = seconds of the clip · fps, within [min_frames, max_frames], at most the
+    clip's own, floored to `frame_multiple`; they lie evenly from the first to the last.
     """
 
     sampling_rate_hz: int = 16_000

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 from rich.box import SIMPLE_HEAD
-from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -30,16 +29,14 @@ class TextTable:
             self.rich.add_column(
                 name,
                 justify="right" if name in _RIGHT else "left",
-                no_wrap=True,
-                overflow="ellipsis",
+                # Rich narrows the columns that may wrap; the cells then are cut, not wrapped.
+                no_wrap=name != columns[-1],
             )
-            self.rich.columns[-1].min_width = cell_len(name)
 
     def add_row(self, *cells: str, style: str | None = None) -> None:
         """Add one row of plain strings."""
-        self.rich.add_row(*(Text(cell) for cell in cells), style=style)
-        for column, cell in zip(self.rich.columns[:-1], cells, strict=False):
-            column.min_width = max(column.min_width or 0, cell_len(cell))
+        texts = [Text(cell, no_wrap=True, overflow="ellipsis") for cell in cells]
+        self.rich.add_row(*texts, style=style)
 
 
 def print_table(table: TextTable) -> None:

@@ -94,7 +94,7 @@ def _values_of(lines: Iterable[str], failed: dict[int, str]) -> Iterator[Any]:
 
     for index, value in enumerate(json_lines(lines)):
         if isinstance(value, json.JSONDecodeError):
-            failed[index] = f"inputs[{index}]: no JSON ({value})"
+            failed[index] = f"InputError: inputs[{index}]: no JSON ({value})"
         yield value
 
 

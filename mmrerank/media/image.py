@@ -76,11 +76,13 @@ def image_from_array(value: Any, policy: MediaPolicy) -> DecodedImage:
 
 
 def channels_last(array: np.ndarray, what: str) -> np.ndarray:
-    """(…, H, W, C) from (…, H, W, C) or (…, C, H, W)."""
-    if array.shape[-3] in (1, 3, 4):
+    """(…, H, W, C) from (…, H, W, C) or (…, C, H, W). Where both ends could be C: see below."""
+    if array.shape[-3] in (1, 3):  # Source: transformers' infer_channel_dimension_format
         return np.moveaxis(array, -3, -1)
     if array.shape[-1] in (1, 3, 4):
         return array
+    if array.shape[-3] == 4:
+        return np.moveaxis(array, -3, -1)
     raise MediaUnreadable(
         f"an array of shape {array.shape} is not {what}: no axis has 1, 3 or 4 channels."
     )

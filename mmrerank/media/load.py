@@ -54,7 +54,7 @@ def load_documents(
     Returns one entry a document, in order: the whole document, or the error of its first bad part.
     Two parts with the same source, or with the same content, share one LoadedMedia.
     """
-    loader = _Loader(budget, policy, cache or MediaCache(0))
+    loader = _Loader(budget, policy, MediaCache(0) if cache is None else cache)
     distinct = {
         identity_of(part): part
         for document in documents

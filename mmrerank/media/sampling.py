@@ -13,9 +13,8 @@ from mmrerank.types import DecodeBudget
 
 __all__ = ["UNKNOWN_FPS", "GivenFrames", "all_indices", "even_indices", "sample_frame_indices"]
 
-UNKNOWN_FPS = (
-    24.0  # Source: transformers 5.23, what its video processors take where metadata has no fps
-)
+# Source: transformers 5.23, what its video processors take where the metadata has no fps.
+UNKNOWN_FPS = 24.0
 
 
 def sample_frame_indices(
@@ -24,49 +23,45 @@ def sample_frame_indices(
     """Indices of the frames to take, evenly from the first to the last.
 
     total, fps, duration: frames, frames per second and seconds of the clip; duration None = total
-                          / fps.
-    Their number is duration · budget.fps rounded to budget.frame_multiple, within [min_frames,
-    max_frames] and at most the clip's own, floored to the multiple. A clip with fewer frames than
-    the least number repeats its last frame.
+    / fps. Their number is duration · budget.fps within [min_frames, max_frames], at most the clip's
+    own, floored to budget.frame_multiple. A clip shorter than that multiple repeats its last frame.
+    Source: transformers 5.23, Qwen3VLVideoProcessor.sample_frames (frame_multiple 1), and
+    qwen-vl-utils 0.0.14, smart_nframes (frame_multiple 2).
 
     >>> sample_frame_indices(50, 25.0, 2.0, DecodeBudget(fps=2.0, min_frames=4))
     (0, 16, 33, 49)
     """
     seconds = duration if duration else (total / fps if fps else 0.0)
-    multiple = budget.frame_multiple
-    wanted = round(seconds * budget.fps / multiple) * multiple
-    return even_indices(total, wanted, budget)
+    # Rounded: seconds come from sums of time stamps, and 3.9999999 frames are 4.
+    return even_indices(total, int(round(seconds * budget.fps, 6)), budget)
 
 
 def even_indices(total: int, wanted: int, budget: DecodeBudget) -> tuple[int, ...]:
-    """About `wanted` of `total` indices; the last one repeats where there are too few.
+    """About `wanted` of `total` indices, by the limits of the budget.
 
     Raises MediaUnreadable for a clip without frames.
     """
     if total < 1:
         raise MediaUnreadable("the clip has no frames.")
-    least, most = _limits(budget)
-    if total < least:
-        return (*range(total), *[total - 1] * (least - total))
     multiple = budget.frame_multiple
-    num = max(least, min(wanted, most, total // multiple * multiple))
+    at_least = max(wanted, budget.min_frames, multiple)
+    num = min(at_least, _most(budget), total) // multiple * multiple
+    if num == 0:
+        return (*range(total), *[total - 1] * (multiple - total))
     return tuple(int(index) for index in np.rint(np.linspace(0, total - 1, num)))
 
 
 def all_indices(total: int, budget: DecodeBudget) -> tuple[int, ...]:
     """Every index, the last one repeated up to the multiple; evenly thinned above max_frames."""
-    least, most = _limits(budget)
-    if total >= most or total < 1:
-        return even_indices(total, most, budget)
-    num = max(least, -(-total // budget.frame_multiple) * budget.frame_multiple)
-    return (*range(total), *[total - 1] * (num - total))
+    if total > _most(budget) or total < 1:
+        return even_indices(total, total, budget)
+    return (*range(total), *[total - 1] * (-total % budget.frame_multiple))
 
 
-def _limits(budget: DecodeBudget) -> tuple[int, int]:
-    """Least and largest number of frames, as multiples."""
-    multiple = budget.frame_multiple
-    most = max(multiple, budget.max_frames // multiple * multiple)
-    return min(most, -(-max(1, budget.min_frames) // multiple) * multiple), most
+def _most(budget: DecodeBudget) -> int:
+    return max(
+        budget.frame_multiple, budget.max_frames // budget.frame_multiple * budget.frame_multiple
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,18 +99,18 @@ class GivenFrames:
     def positions(self, num_given: int, budget: DecodeBudget) -> tuple[int, ...]:
         """Which of the given frames to keep.
 
-        Sampled already (frames_indices), or of unknown speed: all, evenly thinned above
-        max_frames. Else as `sample_frame_indices`. Source of the second rule: the
-        Qwen3-VL-Reranker script, frame lists.
+        Sampled already (frames_indices): all, evenly thinned above max_frames. Else as
+        `sample_frame_indices`; frames of unknown speed are taken for 24 a second, as in
+        transformers, so a list of frames that should all be kept needs frames_indices.
         """
         if self.frames_indices is not None and len(self.frames_indices) != num_given:
             raise MediaUnreadable(
                 f"video_metadata names {len(self.frames_indices)} frames_indices for {num_given} "
                 f"frames."
             )
-        if self.frames_indices is None and self.fps is not None:
-            return sample_frame_indices(num_given, self.fps, self.duration_s, budget)
-        return all_indices(num_given, budget)
+        if self.frames_indices is not None:
+            return all_indices(num_given, budget)
+        return sample_frame_indices(num_given, self.fps or UNKNOWN_FPS, self.duration_s, budget)
 
     def index_of(self, position: int) -> int:
         """Where a given frame stood in the clip."""

@@ -279,7 +279,6 @@ def _decide_budget(decider: _Decider) -> BudgetSpec:
 def _checkpoint_decode_budget(media: Mapping[str, Any], default: DecodeBudget) -> DecodeBudget:
     video = media.get("video_processor", {})
     audio = media.get("feature_extractor", {})
-    multiple = int(video.get("temporal_patch_size") or default.frame_multiple)
     min_frames = max(int(video.get("min_frames") or default.min_frames), 1)
     return DecodeBudget(
         sampling_rate_hz=int(audio.get("sampling_rate") or default.sampling_rate_hz),
@@ -287,7 +286,7 @@ def _checkpoint_decode_budget(media: Mapping[str, Any], default: DecodeBudget) -
         fps=float(video.get("fps") or default.fps),
         min_frames=min_frames,
         max_frames=max(int(video.get("max_frames") or default.max_frames), min_frames),
-        frame_multiple=multiple,
+        frame_multiple=1,  # the media processor itself repeats the last frame where it must
     )
 
 
