@@ -64,6 +64,7 @@ class CallOptions:
     activation: None = the model's. on_error "record" puts a DocumentError in the place of a bad
     pair.
     should_stop is asked before each batch. names: how errors name the two sides of a pair.
+    query_must_load: an error of the query is raised whatever on_error says.
     """
 
     budget: TokenBudget = field(default_factory=TokenBudget)
@@ -73,6 +74,7 @@ class CallOptions:
     should_stop: Callable[[], bool] | None = None
     window: Window = Window()
     names: Names = field(default=_predict_names)
+    query_must_load: bool = False
 
 
 class Pipeline:
@@ -189,24 +191,24 @@ class Pipeline:
     def _load(
         self, pairs: Sequence[Pair | DocumentError], options: CallOptions
     ) -> list[LoadedPair | DocumentError]:
-        good = [pair for pair in pairs if isinstance(pair, Pair)]
-        results: dict[int, LoadedPair | DocumentError] = {
-            p.index: p for p in pairs if isinstance(p, DocumentError)
-        }
+        """Stage 2 for a handful of pairs: refuse what the model cannot take, then open the rest."""
+        results: dict[int, LoadedPair | DocumentError] = {}
         takeable = []
-        for pair in good:
-            refusal = self._refusal(pair, options.names(pair))
-            if refusal is None:
+        for pair in pairs:
+            if isinstance(pair, DocumentError):
+                results[pair.index] = pair
+                continue
+            refused = self._refusals(pair, options.names(pair))
+            if any(refused):
+                results[pair.index] = _record(pair.index, refused, options)
+            else:
                 takeable.append(pair)
-            else:
-                results[pair.index] = _record(pair.index, refusal, options.on_error)
         for pair, sides in zip(takeable, self._load_sides(takeable, options.names), strict=True):
-            error = next((side for side in sides if isinstance(side, Exception)), None)
-            if error is not None:
-                results[pair.index] = _record(pair.index, error, options.on_error)
+            failed = tuple(side if isinstance(side, Exception) else None for side in sides)
+            if any(failed):
+                results[pair.index] = _record(pair.index, failed, options)
             else:
-                query, document = sides
-                results[pair.index] = LoadedPair(pair.index, query, document, pair.instruction)
+                results[pair.index] = LoadedPair(pair.index, *sides, pair.instruction)
         return [results[pair.index] for pair in pairs]
 
     def _load_sides(self, pairs: Sequence[Pair], names: Names) -> list[tuple[Any, Any]]:
@@ -223,17 +225,21 @@ class Pipeline:
         )
         return list(zip(loaded[::2], loaded[1::2], strict=True))
 
-    def _refusal(self, pair: Pair, names: tuple[str, str]) -> UnsupportedModality | None:
-        """Why this model cannot take the pair; asked before anything is opened."""
-        for name, side in zip(names, (pair.query, pair.document), strict=True):
-            for modality in side.modalities:
-                if modality not in self.spec.modalities:
-                    return UnsupportedModality(
-                        f"{name} holds {modality}, {self.spec.name} takes "
-                        f"{', '.join(self.spec.modalities)}. "
-                        "Use a model that takes it, or wrap a text that looks like a file in "
-                        "mmrerank.Text(...)."
-                    )
+    def _refusals(self, pair: Pair, names: tuple[str, str]) -> tuple[Exception | None, ...]:
+        """Why this model cannot take the query, the document; asked before anything is opened."""
+        return tuple(
+            self._refusal(side, name)
+            for name, side in zip(names, (pair.query, pair.document), strict=True)
+        )
+
+    def _refusal(self, side: Document, name: str) -> UnsupportedModality | None:
+        for modality in side.modalities:
+            if modality not in self.spec.modalities:
+                return UnsupportedModality(
+                    f"{name} holds {modality}, {self.spec.name} takes "
+                    f"{', '.join(self.spec.modalities)}. Use a model that takes it, or wrap a text "
+                    "that looks like a file in mmrerank.Text(...)."
+                )
         return None
 
     def _encode(
@@ -307,8 +313,12 @@ def _pad_id(backbone: Backbone) -> int:
     return 0
 
 
-def _record(index: int, error: Exception, on_error: OnError) -> DocumentError:
-    if on_error == "raise":
+def _record(
+    index: int, errors: tuple[Exception | None, ...], options: CallOptions
+) -> DocumentError:
+    """Raise the first error of (query, document), or put it in the pair's place."""
+    error = next(error for error in errors if error is not None)
+    if options.on_error == "raise" or (options.query_must_load and error is errors[0]):
         raise error
     return DocumentError(index, error)
 

@@ -53,7 +53,7 @@ def json_lines(lines: Iterable[str]) -> Iterator[Any]:
 
 
 def read_documents(name: str, *, takes_media: bool) -> tuple[list[Any], list[Document]]:
-    """Documents of a JSONL file: each line as it stands there, and read.
+    """Documents of a JSONL file: each line as it stands there, and read. A dict may have an "id".
 
     Raises CommandError for a line that is no JSON, InputError for one that is no document.
     """
@@ -65,13 +65,19 @@ def read_documents(name: str, *, takes_media: bool) -> tuple[list[Any], list[Doc
                 raise CommandError(f"{name}, line {number}: no JSON ({value})")
             raw.append(value)
             where = f"{name}, line {number}"
-            document = parse_document(value, where=where, takes_media=takes_media)
+            document = parse_document(_without_id(value), where=where, takes_media=takes_media)
             documents.append(_rebase(document, folder))
     return raw, documents
 
 
+def _without_id(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: part for key, part in value.items() if key != "id"}
+    return value
+
+
 def read_queries(name: str) -> list[tuple[dict[str, Any], Document]]:
-    """Lines {"query": …, "relevant": […]} of a JSONL file, each with its query read."""
+    """Lines {"query": …, "relevant": [ids]} of a JSONL file, each with its query read."""
     with open_input(name) as (file, folder):
         rows = [json.loads(line) for line in file if line.strip()]
     return [
@@ -109,6 +115,7 @@ def describe(value: Any) -> str:
     """A document as the user wrote it, in one line."""
     if isinstance(value, str):
         return " ".join(value.split())
+    value = _without_id(value)
     if isinstance(value, dict) and "pdf" in value:
         return f"{value['pdf']} page {value.get('page', 1)}"
     if isinstance(value, dict) and "content" in value:

@@ -70,8 +70,9 @@ def _read_shelf(folder: Path) -> _Shelf:
     from mmrerank.cli._files import describe, read_documents, read_queries
 
     given, documents = read_documents(str(folder / "documents.jsonl"), takes_media=True)
+    index_of = {raw["id"]: index for index, raw in enumerate(given)}
     queries = [
-        (describe(raw["query"]), query, frozenset(raw["relevant"]))
+        (describe(raw["query"]), query, frozenset(index_of[name] for name in raw["relevant"]))
         for raw, query in read_queries(str(folder / "queries.jsonl"))
     ]
     return _Shelf(given, documents, queries)

@@ -29,16 +29,24 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
-) -> None:
-    """Score how well texts, images, sounds and clips answer a query."""
-    if version:
+def _show_version(wanted: bool) -> None:
+    if wanted:
         from mmrerank import __version__
 
         typer.echo(f"mmrerank {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Print the version and stop."
+        ),
+    ] = False,
+) -> None:
+    """Score how well texts, images, sounds and clips answer a query."""
 
 
 app.command("rank")(rank.rank)

@@ -4,7 +4,8 @@ peer returns.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -119,18 +120,10 @@ def raising(
         yield pair
 
 
-def known_options(kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Refuse an option that nobody would read, naming the nearest one."""
+def known_options(kwargs: Mapping[str, Any], method: Callable[..., Any]) -> Mapping[str, Any]:
+    """Refuse an option that nobody would read, naming the nearest one that `method` takes."""
     for name in kwargs.keys() - set(_OPTIONS):
-        known = [
-            *_OPTIONS,
-            "instruction",
-            "on_error",
-            "should_stop",
-            "return_details",
-            "batch_size",
-            "show_progress_bar",
-        ]
+        known = [*_OPTIONS, *inspect.signature(method).parameters]
         hint = get_close_matches(name, known, n=1)
         raise TypeError(
             f"unknown option {name!r}" + (f"; did you mean {hint[0]!r}?" if hint else "")

@@ -180,7 +180,9 @@ class CrossEncoder(Settings):
             on_error=on_error,
             should_stop=should_stop,
         )
-        call = calls.Call(pairs, options, calls.known_options(kwargs), show_progress_bar)
+        call = calls.Call(
+            pairs, options, calls.known_options(kwargs, self.predict), show_progress_bar
+        )
         results = self._score(call, device, pool, chunk_size)
         scores = calls.as_arrays(
             results,
@@ -240,8 +242,9 @@ class CrossEncoder(Settings):
             on_error=on_error,
             should_stop=should_stop,
             names=calls.rank_names,
+            query_must_load=True,
         )
-        call = calls.Call(pairs, options, calls.known_options(kwargs), show_progress_bar)
+        call = calls.Call(pairs, options, calls.known_options(kwargs, self.rank), show_progress_bar)
         results = self._score(call, device, pool, chunk_size)
         return rank_scores(results, documents=documents if return_documents else None, top_k=top_k)
 
@@ -284,7 +287,8 @@ class CrossEncoder(Settings):
         return self.score_call(call)
 
     def score_call(self, call: calls.Call) -> list[Score | DocumentError]:
-        """Score one translated call in this process."""
+        """Score one translated call in this process, without dropout whatever the mode was."""
+        self.eval()
         pipeline = self._pipeline_for(call.overrides)
         results = pipeline.score_stream(call.pairs, call.options)
         # None shows the bar on a terminal, and only for work that takes a while.
@@ -316,7 +320,7 @@ class CrossEncoder(Settings):
         """
         parsed = calls.parse_inputs(inputs, self, "raise")
         pairs = calls.with_instructions(parsed.pairs, None, prompt)
-        pipeline = self._pipeline_for(kwargs)
+        pipeline = self._pipeline_for(calls.known_options(kwargs, self.preprocess))
         return calls.features_of(
             pipeline, [pair for pair in pairs if isinstance(pair, Pair)], self.transformer
         )

@@ -116,6 +116,7 @@ class Settings(nn.Sequential):
     @activation_fn.setter
     def activation_fn(self, value: Activation) -> None:
         self.__dict__["_activation_fn"] = value
+        self._changed()
 
     def __setattr__(self, name: str, value: Any) -> None:
         # An activation is often a module; in the registry it would change state_dict and the saved

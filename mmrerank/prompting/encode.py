@@ -83,6 +83,8 @@ class SegmentEncoder:
 
     def encode(self, pairs: Sequence[LoadedPair], features: Features) -> list[EncodedGroup]:
         """One group a pair; over-long ones are cut by the tokenizer's longest-first rule."""
+        if not pairs:
+            return []
         queries, documents = _segments(pairs)
         full = self._tokenizer(queries, documents, padding=False, truncation=False, verbose=False)
         groups = []
@@ -194,8 +196,13 @@ class ChatEncoder:
     def _refuse_placeholders(self, pair: LoadedPair) -> None:
         if not self._modality_of:
             return
-        for role, side in (("query", pair.query), ("document", pair.document)):
-            for part in side.parts:
+        given = (Text(pair.instruction or ""),)
+        for role, parts in (
+            ("query", pair.query.parts),
+            ("document", pair.document.parts),
+            ("instruction", given),
+        ):
+            for part in parts:
                 if isinstance(part, Text) and (found := self._placeholder.search(part.text)):
                     raise InputError(
                         f"pair {pair.index}, {role}: the text {shorten(part.text)} contains "

@@ -13,9 +13,9 @@ def test_demo_ranks_every_matching_document_first(run):
 
 
 def test_demo_fails_when_a_match_is_not_first(run, picture_model, tmp_path):
-    documents = [{"text": "one"}, {"text": "two"}]
+    documents = [{"id": "a", "text": "one"}, {"id": "b", "text": "two"}]
     (tmp_path / "documents.jsonl").write_text("\n".join(map(json.dumps, documents)))
-    queries = [{"query": {"text": "any"}, "relevant": [index]} for index in (0, 1)]
+    queries = [{"query": {"text": "any"}, "relevant": [name]} for name in ("a", "b")]
     (tmp_path / "queries.jsonl").write_text("\n".join(map(json.dumps, queries)))
     ran = run("demo", "--folder", tmp_path, "--model", picture_model)
     assert ran.code == 1

@@ -30,8 +30,8 @@ class Column(Sequence):
 
 
 def only_pair(inputs, **options) -> Any:
-    pair = only_pair(inputs, **options)
-    return pair
+    (entry,) = parse_pairs(inputs, **options).pairs
+    return entry
 
 
 def sides(pair):

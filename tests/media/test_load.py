@@ -258,7 +258,8 @@ def test_cache_copies_and_pickles_empty():
 
 def test_frames_of_a_clip_load_from_any_source_and_only_those_kept(decoded):
     frames = [gradient(), PNG, np.asarray(gradient()), *[PNG] * 17]
-    (loaded,) = load(Video(frames), budget=DecodeBudget(max_frames=4))
+    clip = Video(frames, metadata={"frames_indices": range(20)})
+    (loaded,) = load(clip, budget=DecodeBudget(max_frames=4))
     media = media_of(loaded)[0].media
     assert media.frame_indices == (0, 6, 13, 19)
     assert media.frames.shape == (4, 12, 16, 3)

@@ -50,7 +50,7 @@ def test_clip_gives_the_sampled_frames(container, codec, backend):
     assert decoded.total_num_frames == 30
     assert decoded.fps == pytest.approx(10, rel=0.05)
     assert (decoded.frame_indices[0], decoded.frame_indices[-1]) == (0, 29)
-    assert len(decoded.frame_indices) == 6
+    assert len(decoded.frame_indices) == (4 if codec == "flv" else 6)  # flv: 2.9 s by its stamps
     # The frames taken are those that the indices name: red grows by 8 a frame.
     expected = [index * 8 for index in decoded.frame_indices]
     np.testing.assert_allclose(reds(decoded), expected, atol=9 if codec == "flv" else 6)
