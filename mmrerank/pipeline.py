@@ -54,7 +54,7 @@ class Window:
     """
 
     max_pairs: int = 256
-    max_bytes: int = 512 << 20
+    max_bytes: int = 128 << 20  # tensors for the towers take about eight times that
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from mmrerank.errors import MMRerankError
+from mmrerank.errors import MediaError
 from mmrerank.inputs import parse_document
 from mmrerank.media import MediaPolicy, load_documents
-from mmrerank.types import DecodeBudget
+from mmrerank.types import DecodeBudget, Document, LoadedDocument
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 MEDIA, HOSTILE = FIXTURES / "media", FIXTURES / "hostile"
@@ -21,6 +21,11 @@ NAMED = re.findall(r"`([\w.]+)`", (FIXTURES / "ORIGIN.md").read_text(encoding="u
 
 def lines_of(name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (MEDIA / name).read_text(encoding="utf-8").splitlines()]
+
+
+def load(documents: list[Document]) -> list[LoadedDocument | MediaError]:
+    names = [f"documents[{index}]" for index in range(len(documents))]
+    return load_documents(documents, DecodeBudget(), MediaPolicy.local(), names=names)
 
 
 @pytest.mark.parametrize("folder", [MEDIA, HOSTILE], ids=lambda folder: folder.name)
@@ -45,7 +50,7 @@ def test_documents_hold_every_modality_and_all_of_them_load(monkeypatch: pytest.
         parse_document({key: value for key, value in line.items() if key != "id"})
         for line in lines_of("documents.jsonl")
     ]
-    loaded = load_documents(documents, DecodeBudget(), MediaPolicy.local())
+    loaded = load(documents)
     assert {kind for document in documents for kind in document.modalities} == {
         "text",
         "image",
@@ -57,6 +62,6 @@ def test_documents_hold_every_modality_and_all_of_them_load(monkeypatch: pytest.
 
 @pytest.mark.parametrize("path", sorted(HOSTILE.iterdir()), ids=lambda path: path.name)
 def test_hostile_file_is_refused_in_a_sentence(path: Path):
-    (loaded,) = load_documents([parse_document(path)], DecodeBudget(), MediaPolicy.local())
-    assert isinstance(loaded, MMRerankError)
+    (loaded,) = load([parse_document(path)])
+    assert isinstance(loaded, MediaError)
     assert path.name in str(loaded)

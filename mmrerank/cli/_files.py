@@ -14,7 +14,7 @@ from typing import IO, Any
 from mmrerank.cli._options import CommandError
 from mmrerank.inputs import parse_document
 from mmrerank.inputs.modality import scheme_of
-from mmrerank.types import Document, Pair, Part, Text
+from mmrerank.types import Document, Image, Pair, Part, Text
 
 __all__ = [
     "describe",
@@ -107,23 +107,21 @@ def _is_path(source: Any) -> bool:
 
 
 def kind_of(document: Document) -> str:
-    """ "text", "image", "text + video", … for a table."""
-    return " + ".join(document.modalities)
+    """ "text", "image", "text + video", … for a table; a page of a PDF is "pdf"."""
+    kinds = ["pdf" if isinstance(p, Image) and p.page is not None else p.modality for p in document]
+    return " + ".join(dict.fromkeys(kinds))
 
 
 def describe(value: Any) -> str:
     """A document as the user wrote it, in one line."""
-    if isinstance(value, str):
-        return " ".join(value.split())
-    value = _without_id(value)
-    if isinstance(value, dict) and "pdf" in value:
-        return f"{value['pdf']} page {value.get('page', 1)}"
-    if isinstance(value, dict) and "content" in value:
-        return describe(value["content"])
-    if isinstance(value, dict) and "type" in value:
-        return describe(value.get(value["type"]))
-    if isinstance(value, dict):
-        return " + ".join(describe(part) for part in value.values())
     if isinstance(value, list):
         return " + ".join(describe(part) for part in value)
-    return str(value)
+    if not isinstance(value, dict):
+        return " ".join(str(value).split())
+    if "content" in value:
+        return describe(value["content"])
+    if "type" in value:
+        return describe(value.get(value["type"]))
+    page = f" page {value['page']}" if "page" in value else ""
+    shown = [describe(part) for key, part in value.items() if key not in ("id", "page")]
+    return " + ".join(shown) + page

@@ -102,12 +102,16 @@ def samples_by_pyav(data: bytes, max_s: float, policy: MediaPolicy) -> tuple[np.
         if stream.duration is not None and stream.time_base is not None:
             check_duration(float(stream.duration * stream.time_base), policy)
         rate_hz = stream.rate
-        planar = av.AudioResampler(format="fltp")
+        # Packed, one plane for all channels: of planar frames PyAV 18 reads no more than eight
+        # planes safely, and a damaged header can claim more.
+        packed = av.AudioResampler(format="flt")
         chunks: list[np.ndarray] = []
-        wanted = int((max_s + 1.0) * rate_hz)
+        missing = int((max_s + 1.0) * rate_hz)
         for frame in container.decode(stream):
-            chunks.extend(part.to_ndarray() for part in planar.resample(frame))
-            if sum(chunk.shape[1] for chunk in chunks) >= wanted:
+            for part in packed.resample(frame):
+                chunks.append(part.to_ndarray().reshape(part.samples, -1).T)
+                missing -= part.samples
+            if missing <= 0:
                 break
     if not chunks:
         raise MediaUnreadable("the file has a sound track without samples.")

@@ -174,7 +174,7 @@ def test_attributes_equal_the_peers(ours_of: ModelOf, peer_of: ModelOf) -> None:
         assert ours.backend == theirs.get_backend() == "torch"
 
 
-@pytest.mark.parametrize("name", ["bert", "bert-legacy", "bert-no-activation", "bert-nli"])
+@pytest.mark.parametrize("name", ["bert", "bert-no-activation", "bert-nli"])
 def test_default_activation_is_the_peers(name: str, ours_of: ModelOf, peer_of: ModelOf) -> None:
     ours, theirs = (m.get_default_activation_fn() for m in (ours_of(name), peer_of(name)))
     assert type(ours) is type(theirs)
