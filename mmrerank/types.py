@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
-from mmrerank.errors import InputError
+from mmrerank.errors import InputError, SpecError
 
 __all__ = [
     "MODALITIES",
@@ -161,7 +161,8 @@ class Document:
         if order != [modality for modality, values in grouped.items() for _ in values]:
             return {"content": [{"type": p.modality, p.modality: p.value} for p in self.parts]}
         return {
-            modality: values[0] if len(values) == 1 else values
+            # A clip may be a list of frames: alone it is written as a list of one clip.
+            modality: values if len(values) > 1 or isinstance(values[0], list) else values[0]
             for modality, values in grouped.items()
         }
 
@@ -227,6 +228,17 @@ class DecodeBudget:
     max_frames: int = 64
     frame_multiple: int = 2
     pdf_page_px: int = 1_024  # longer side of a rendered PDF page
+
+    def __post_init__(self) -> None:
+        positive = ("sampling_rate_hz", "max_audio_s", "fps", "max_frames", "frame_multiple")
+        for name in (*positive, "pdf_page_px"):
+            if not getattr(self, name) > 0:
+                raise SpecError(f"{name}={getattr(self, name)}: needs a number above 0")
+        if not 0 <= self.min_frames <= self.max_frames:
+            raise SpecError(
+                f"min_frames={self.min_frames} and max_frames={self.max_frames}: "
+                "need 0 <= min_frames <= max_frames"
+            )
 
 
 @dataclass(frozen=True, slots=True)

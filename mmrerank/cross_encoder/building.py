@@ -61,7 +61,7 @@ def build_from_name(name: str, hub: HubOptions, options: LoadOptions, user: Spec
     task = task_of(spec.head.kind, facts)
     backbone = load_backbone(root, task, options, name=name, dtype=spec.dtype)
     transformer = Transformer.from_backbone(backbone, facts)
-    keeps_modules = user.processor is None and bool(facts.st.head_modules)
+    keeps_modules = spec.sources["head"].startswith("checkpoint") and bool(facts.st.head_modules)
     modules = (
         load_head_modules(folder, facts, trust_remote_code=options.trust_remote_code)
         if keeps_modules

@@ -113,7 +113,7 @@ class CrossEncoder(Settings):
         super().__init__(*built.modules)
         self._spec = built.spec
         self._pipeline: Pipeline | None = None
-        self.media_policy = media_policy or MediaPolicy.local().from_environment()
+        self.media_policy = media_policy or MediaPolicy.from_environment()
         self.prompts: dict[str, str] = dict(built.spec.prompts)
         self.default_prompt_name = built.spec.default_prompt_name
         self.trust_remote_code = trust_remote_code
@@ -365,17 +365,18 @@ class CrossEncoder(Settings):
         }
         if self.keep_in_fp32_modules:
             config["keep_in_fp32_modules"] = self.keep_in_fp32_modules
+        card = None
+        if create_model_card:
+            card = cards.model_card(self, model_name or folder.name, train_datasets or [])
         save_model(
             folder,
             self.transformer.backbone,
             list(self)[1:],
             self._spec,
             config,
+            card=card,
             safe_serialization=safe_serialization,
         )
-        if create_model_card:
-            card = cards.model_card(self, model_name or folder.name, train_datasets or [])
-            (folder / "README.md").write_text(card, encoding="utf-8")
 
     def save(self, path: str | Path, *args: Any, **kwargs: Any) -> None:
         """The same as save_pretrained."""

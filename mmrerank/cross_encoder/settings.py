@@ -37,9 +37,19 @@ class Settings(nn.Sequential):
     prompts: dict[str, str]
     default_prompt_name: str | None
     keep_in_fp32_modules: list[str]
-    media_policy: MediaPolicy
     _spec: ResolvedSpec
     _pipeline: Pipeline | None
+
+    @property
+    def media_policy(self) -> MediaPolicy:
+        """What may be opened."""
+        policy: MediaPolicy = self.__dict__["_media_policy"]
+        return policy
+
+    @media_policy.setter
+    def media_policy(self, value: MediaPolicy) -> None:
+        self.__dict__["_media_policy"] = value
+        self._changed()
 
     @property
     def transformer(self) -> Transformer:

@@ -25,6 +25,8 @@ _SHORT: dict[str, Callable[[], nn.Module]] = {
     "softmax": lambda: nn.Softmax(dim=-1),
 }
 
+_MODULE_OF = {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU}
+
 
 def default_activation(num_labels: int) -> Activation:
     """Sigmoid for one label, identity for several: the peer's rule."""
@@ -54,21 +56,30 @@ def activation_by_name(
         return default_activation(num_labels)
     module, _, attribute = name.rpartition(".")
     try:
-        made: Any = getattr(importlib.import_module(module), attribute)()
-    except (ImportError, AttributeError, TypeError) as error:
-        raise CheckpointError(
-            f"the checkpoint names the activation {name!r}, which cannot be made: {error}"
-        ) from error
-    if not callable(made):
-        raise CheckpointError(
-            f"the checkpoint names the activation {name!r}, which is not callable"
-        )
-    return made  # type: ignore[no-any-return]
+        found: Any = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise CheckpointError(f"the checkpoint names the activation {name!r}: {error}") from error
+    return _made(found, name)
+
+
+def _made(found: Any, name: str) -> Activation:
+    """Only classes of modules: calling any other thing that a file names could do anything."""
+    if isinstance(found, type) and issubclass(found, nn.Module):
+        try:
+            return found()
+        except TypeError as error:
+            raise CheckpointError(
+                f"the checkpoint names the activation {name!r}, which needs arguments: {error}"
+            ) from error
+    raise CheckpointError(f"the checkpoint names the activation {name!r}, which is no nn.Module")
 
 
 def activation_name(activation: Activation) -> str:
-    """The dotted path that checkpoints save, as `torch.nn.modules.activation.Sigmoid`."""
+    """The dotted path that checkpoints save, as `torch.nn.modules.activation.Sigmoid`.
+
+    A function that torch has a module for is saved as that module, so that readers can make it.
+    """
     cls = activation if isinstance(activation, type) else type(activation)
-    if cls.__name__ in ("function", "builtin_function_or_method"):
-        return f"{activation.__module__}.{activation.__name__}"
+    if not issubclass(cls, nn.Module):
+        cls = _MODULE_OF.get(getattr(activation, "__name__", ""), cls)
     return f"{cls.__module__}.{cls.__qualname__}"

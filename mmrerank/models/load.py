@@ -110,31 +110,31 @@ def _load_model(
     model, report = cls.from_pretrained(
         folder, config=config, output_loading_info=True, **arguments
     )
-    _report_missing(name, task, report)
+    _report_missing(name, task, model, report)
     return model
 
 
-def _report_missing(name: str, task: str, report: Any) -> None:
-    """Weights that the checkpoint does not have are random: allowed for a new classifier, fatal
-    elsewhere.
-    """
+def _report_missing(name: str, task: str, model: Any, report: Any) -> None:
+    """Weights that the checkpoint does not have are random: a new classifier may be, no layer."""
+    # A tied output layer is not reported as missing.
     missing = sorted(report["missing_keys"])
-    head = [key for key in missing if not key.endswith("lm_head.weight")]
-    if not head:
-        return
-    if task == "sequence-classification" and all("encoder.layer" not in key for key in head):
+    layers = [
+        key
+        for key in missing
+        if key.startswith(f"{model.base_model_prefix}.") and ".pooler." not in key
+    ]
+    if missing and not layers and task == "sequence-classification":
         logger.warning(
             "%s has no trained classifier: %s start from random numbers. Train before use.",
             name,
-            ", ".join(head),
+            ", ".join(missing),
         )
-        return
-    raise CheckpointError(
-        f"{name}: the checkpoint lacks {len(head)} weights of this architecture "
-        f"({', '.join(head[:4])}, …), which "
-        "would be random numbers. It is another kind of model than its config.json says, or "
-        "incomplete."
-    )
+    elif missing:
+        raise CheckpointError(
+            f"{name}: the checkpoint lacks {len(missing)} weights of this architecture "
+            f"({', '.join(missing[:4])}), which would be random numbers. It is another kind of "
+            "model than its config.json says, or incomplete."
+        )
 
 
 def _set_labels(config: Any, task: str, options: LoadOptions) -> None:

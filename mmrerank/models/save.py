@@ -42,9 +42,12 @@ def save_model(
     spec: ResolvedSpec,
     model_config: Mapping[str, Any],
     *,
+    card: str | None = None,
     safe_serialization: bool = True,
 ) -> None:
     """Write a checkpoint folder.
+
+    card: text of README.md; None leaves it out.
 
     modules: those after the transformer. model_config: content of
     config_sentence_transformers.json.
@@ -61,6 +64,8 @@ def save_model(
         )
         if any(True for _ in module.parameters()):
             _save_weights(folder / path, module)
+    if card is not None:
+        (folder / "README.md").write_text(card, encoding="utf-8")
     write_st_files(
         folder, StFiles(tuple(entries), st_transformer_config(backbone, spec), model_config)
     )

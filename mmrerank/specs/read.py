@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from mmrerank.errors import SpecError
 from mmrerank.specs.schema import (
@@ -116,7 +116,9 @@ def _refuse_unknown(data: Mapping[str, Any], known: set[str], path: Path, sectio
 
 def _checked(value: Any, hint: Any, where: str) -> Any:
     """Lists become tuples; literals and scalars must be of the declared type."""
-    if isinstance(value, list):
+    if get_origin(hint) is tuple:
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise SpecError(f"{where} = {value!r}: needs a list of strings")
         return tuple(value)
     choices = [arg for arg in get_args(hint) if isinstance(arg, str)]
     if choices and value not in choices:

@@ -126,6 +126,10 @@ class TruncationSpec:
     rule: Literal["document", "longest-first"] = "document"
     max_length: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.max_length is not None and self.max_length <= 0:
+            raise SpecError(f"max_length={self.max_length}: needs a number above 0")
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessorSpec:

@@ -52,7 +52,7 @@ budgets = st.builds(
     DecodeBudget,
     fps=st.floats(0.1, 30),
     min_frames=st.integers(0, 20),
-    max_frames=st.integers(1, 100),
+    max_frames=st.integers(20, 100),
     frame_multiple=st.integers(1, 5),
 )
 

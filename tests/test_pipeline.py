@@ -1,0 +1,237 @@
+"""The data line: windows, order, lazy reading, errors in their place, one warning a call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mmrerank import CrossEncoder
+from mmrerank.errors import InputError, MediaNotFound, Stopped, UnsupportedModality
+from mmrerank.inputs import parse_document, parse_pairs
+from mmrerank.pipeline import CallOptions, Pipeline, Window
+from mmrerank.types import Document, DocumentError, MediaSpan, Pair, Score
+from tests import checkpoints
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:unclosed file .*additional_chat_templates:ResourceWarning"
+)
+PipelineOf = Callable[[str], Pipeline]
+WORDS = ["bread", "the red planet", "a train stops at every village", "rain", "the museum", "a"]
+RED = Image.new("RGB", (64, 64), "red")
+
+
+@pytest.fixture(scope="module")
+def pipeline_of(tmp_path_factory: pytest.TempPathFactory) -> PipelineOf:
+    root = tmp_path_factory.mktemp("pipeline")
+    build: dict[str, Callable[..., Path]] = {
+        "bert": checkpoints.build_bert,
+        "bert-nli": checkpoints.build_bert_nli,
+        "qwen3-vl": checkpoints.build_qwen3_vl,
+    }
+    return cache(lambda name: CrossEncoder(str(build[name](root / name)), device="cpu").pipeline)
+
+
+def _pairs(documents: list[Any], query: Any = "Which planet?") -> list[Pair]:
+    parsed = parse_document(query)
+    return [Pair(i, parsed, parse_document(d)) for i, d in enumerate(documents)]
+
+
+class _Counted:
+    """An iterable that tells how many items were taken from it."""
+
+    def __init__(self, items: list[Any]) -> None:
+        self.items = items
+        self.num_taken = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        for item in self.items:
+            self.num_taken += 1
+            yield item
+
+
+def test_results_stand_in_order_over_several_windows(pipeline_of: PipelineOf) -> None:
+    pairs = _pairs(WORDS * 4)
+    results = pipeline_of("bert").score(pairs, CallOptions(window=Window(max_pairs=3)))
+    assert [result.index for result in results] == list(range(24))
+    expected = [score.value for score in pipeline_of("bert").score(pairs)]
+    np.testing.assert_allclose([r.value for r in results], expected, atol=1e-5)  # type: ignore[union-attr]
+
+
+def test_stream_takes_no_more_pairs_than_its_window(pipeline_of: PipelineOf) -> None:
+    source = _Counted(_pairs(WORDS * 20))
+    stream = pipeline_of("bert").score_stream(source, CallOptions(window=Window(max_pairs=3)))
+    assert source.num_taken == 0
+    first = next(stream)
+    assert first.index == 0
+    assert source.num_taken <= 4
+    for _ in range(10):
+        next(stream)
+    assert source.num_taken <= 13
+
+
+def test_window_of_bytes_bounds_the_decoded_media(pipeline_of: PipelineOf) -> None:
+    """64 x 64 x 3 bytes a picture; 16 different ones would be 196,608 bytes."""
+    pictures = [Image.new("RGB", (64, 64), (8 * i, 0, 0)) for i in range(32)]
+    source = _Counted(_pairs(pictures))
+    options = CallOptions(window=Window(max_bytes=4 * 64 * 64 * 3))
+    next(pipeline_of("qwen3-vl").score_stream(source, options))
+    assert source.num_taken <= 17
+
+
+def test_scores_hold_logits_value_tokens_and_truncation(pipeline_of: PipelineOf) -> None:
+    (score,) = pipeline_of("bert-nli").score(_pairs(["bread"]))
+    assert isinstance(score, Score)
+    assert score.logits.shape == score.value.shape == (3,)
+    assert score.logits.dtype == np.float32
+    assert (score.num_tokens > 5, score.num_truncated) == (True, 0)
+
+
+def test_activation_and_softmax_of_a_call(pipeline_of: PipelineOf) -> None:
+    softmax = CallOptions(apply_softmax=True)
+    (plain,) = pipeline_of("bert-nli").score(_pairs(["bread"]))
+    (soft,) = pipeline_of("bert-nli").score(_pairs(["bread"]), softmax)
+    assert isinstance(plain, Score)
+    assert isinstance(soft, Score)
+    expected = np.exp(plain.logits) / np.exp(plain.logits).sum()
+    np.testing.assert_allclose(soft.value, expected, rtol=1e-5)
+    (half,) = pipeline_of("bert").score(_pairs(["bread"]), CallOptions(activation=torch.zeros_like))
+    assert isinstance(half, Score)
+    assert float(half.value) == 0.0
+
+
+def test_ranking_is_best_first(pipeline_of: PipelineOf) -> None:
+    documents = [parse_document(word) for word in WORDS]
+    ranking = pipeline_of("bert").rank(parse_document("planet"), documents, top_k=4)
+    scores = [entry["score"] for entry in ranking]
+    assert len(scores) == 4
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_nothing_to_score_gives_nothing(pipeline_of: PipelineOf) -> None:
+    assert pipeline_of("bert").score([]) == []
+
+
+# ---------------------------------------------------------------- errors
+
+
+BAD: dict[str, tuple[Any, type[Exception], str]] = {
+    "unsupported modality": ({"audio": "a.wav"}, UnsupportedModality, "holds audio"),
+    "missing file": ("zz.jpg", MediaNotFound, "zz.jpg"),
+    "placeholder text": ("see <|image_pad|>", InputError, r"<|image_pad|>"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_recorded_error_takes_the_place_of_its_pair(case: str, pipeline_of: PipelineOf) -> None:
+    bad, error_type, words = BAD[case]
+    pairs = _pairs(["bread", bad, RED])
+    results = pipeline_of("qwen3-vl").score(pairs, CallOptions(on_error="record"))
+    assert [type(result) for result in results] == [Score, DocumentError, Score]
+    failed = results[1]
+    assert isinstance(failed, DocumentError)
+    assert type(failed.error) is error_type
+    assert words in failed.message
+    alone = pipeline_of("qwen3-vl").score(_pairs(["bread"]))[0]
+    np.testing.assert_allclose(results[0].value, alone.value, atol=1e-5)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_error_is_raised_unless_recorded(case: str, pipeline_of: PipelineOf) -> None:
+    bad, error_type, _ = BAD[case]
+    with pytest.raises(error_type) as caught:
+        pipeline_of("qwen3-vl").score(_pairs(["bread", bad]))
+    assert re.search(r"inputs\[1\]|pair 1", str(caught.value))
+
+
+def test_errors_of_parsing_pass_through_in_their_place(pipeline_of: PipelineOf) -> None:
+    parsed = parse_pairs([("a", "b"), ("a", None), ("a", "c")], on_error="record")
+    results = pipeline_of("bert").score(parsed.pairs, CallOptions(on_error="record"))
+    assert [type(result) for result in results] == [Score, DocumentError, Score]
+
+
+def test_unsupported_modality_is_told_before_anything_is_fetched(
+    pipeline_of: PipelineOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explode(*_: Any, **__: Any) -> Any:
+        raise AssertionError("something was fetched")
+
+    monkeypatch.setattr("requests.Session.request", explode)
+    monkeypatch.setattr("mmrerank.pipeline.load_documents", explode)
+    with pytest.raises(UnsupportedModality, match=r"inputs\[0\] \(document\) holds audio, .*text"):
+        pipeline_of("qwen3-vl").score(_pairs([{"audio": "https://example.org/a.wav"}]))
+
+
+def test_media_of_a_bad_pair_in_a_mixed_call_are_not_fetched_either(
+    pipeline_of: PipelineOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second pair is refused although the first one is fine: its picture must not be opened."""
+    opened: list[str] = []
+    monkeypatch.setattr(
+        "mmrerank.pipeline.load_documents", lambda *a, **k: opened.append("x") or []
+    )
+    with pytest.raises(UnsupportedModality):
+        pipeline_of("qwen3-vl").score(_pairs(["bread", {"audio": "a.wav", "image": "a.png"}]))
+    assert opened == []
+
+
+def test_stop_is_asked_between_batches(pipeline_of: PipelineOf) -> None:
+    with pytest.raises(Stopped):
+        pipeline_of("bert").score(_pairs(WORDS), CallOptions(should_stop=lambda: True))
+    assert len(pipeline_of("bert").score(_pairs(WORDS))) == len(WORDS)
+
+
+def test_scores_before_the_stop_were_given_out(pipeline_of: PipelineOf) -> None:
+    given: list[int] = []
+    options = CallOptions(window=Window(max_pairs=2), should_stop=lambda: len(given) >= 2)
+    with pytest.raises(Stopped):
+        for score in pipeline_of("bert").score_stream(_pairs(WORDS * 8), options):
+            given.append(score.index)
+    assert given[:2] == [0, 1]
+
+
+# ---------------------------------------------------------------- truncation
+
+
+def test_truncation_is_warned_of_once_a_call(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = checkpoints.build_bert(tmp_path / "bert")
+    pipeline = CrossEncoder(str(folder), device="cpu", max_length=12).pipeline
+    caplog.clear()
+    options = CallOptions(window=Window(max_pairs=2))
+    results = pipeline.score(_pairs(["bread " * 30] * 40 + ["a"]), options)
+    warnings = [r.getMessage() for r in caplog.records if r.name == "mmrerank.pipeline"]
+    assert len(warnings) == 1
+    assert warnings[0].startswith("40 of the documents were longer")
+    truncated = [score.num_truncated > 0 for score in results if isinstance(score, Score)]
+    assert truncated == [True] * 40 + [False]
+
+
+# ---------------------------------------------------------------- encode
+
+
+def test_encode_gives_groups_and_features_of_the_media(pipeline_of: PipelineOf) -> None:
+    groups, features = pipeline_of("qwen3-vl").encode(_pairs([RED, "bread", RED]))
+    assert len(groups) == 3
+    assert len(features) == 1
+    (span,) = groups[0].media
+    assert isinstance(span, MediaSpan)
+    assert features[span.key].num_tokens == span.length == 4
+    assert groups[1].media == ()
+    assert groups[2].media[0].key == span.key
+
+
+def test_document_objects_are_scored_as_they_are(pipeline_of: PipelineOf) -> None:
+    from mmrerank.types import Text
+
+    path_like = Document((Text("zz.jpg"),))
+    results = pipeline_of("qwen3-vl").score([Pair(0, Document((Text("a"),)), path_like)])
+    assert isinstance(results[0], Score)
