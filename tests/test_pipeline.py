@@ -16,6 +16,7 @@ from PIL import Image
 from mmrerank import CrossEncoder
 from mmrerank.errors import InputError, MediaNotFound, Stopped, UnsupportedModality
 from mmrerank.inputs import parse_document, parse_pairs
+from mmrerank.media import load_documents
 from mmrerank.pipeline import CallOptions, Pipeline, Window
 from mmrerank.types import Document, DocumentError, MediaSpan, Pair, Score
 from tests import checkpoints
@@ -164,7 +165,7 @@ def test_unsupported_modality_is_told_before_anything_is_fetched(
         raise AssertionError("something was fetched")
 
     monkeypatch.setattr("requests.Session.request", explode)
-    monkeypatch.setattr("mmrerank.pipeline.load_documents", explode)
+    monkeypatch.setattr("mmrerank.pipeline.loading.load_documents", explode)
     with pytest.raises(UnsupportedModality, match=r"inputs\[0\] \(document\) holds audio, .*text"):
         pipeline_of("qwen3-vl").score(_pairs([{"audio": "https://example.org/a.wav"}]))
 
@@ -175,7 +176,7 @@ def test_media_of_a_bad_pair_in_a_mixed_call_are_not_fetched_either(
     """The second pair is refused although the first one is fine: its picture must not be opened."""
     opened: list[str] = []
     monkeypatch.setattr(
-        "mmrerank.pipeline.load_documents", lambda *a, **k: opened.append("x") or []
+        "mmrerank.pipeline.loading.load_documents", lambda *a, **k: opened.append("x") or []
     )
     with pytest.raises(UnsupportedModality):
         pipeline_of("qwen3-vl").score(_pairs(["bread", {"audio": "a.wav", "image": "a.png"}]))
@@ -191,10 +192,15 @@ def test_stop_is_asked_between_batches(pipeline_of: PipelineOf) -> None:
 def test_scores_before_the_stop_were_given_out(pipeline_of: PipelineOf) -> None:
     given: list[int] = []
     options = CallOptions(window=Window(max_pairs=2), should_stop=lambda: len(given) >= 2)
+    stream = pipeline_of("bert").score_stream(_pairs(WORDS * 8), options)
     with pytest.raises(Stopped):
-        for score in pipeline_of("bert").score_stream(_pairs(WORDS * 8), options):
-            given.append(score.index)
+        _take_indices(stream, given)
     assert given[:2] == [0, 1]
+
+
+def _take_indices(results: Iterator[Any], into: list[int]) -> None:
+    for result in results:
+        into.append(result.index)
 
 
 # ---------------------------------------------------------------- truncation

@@ -18,7 +18,7 @@ def _score(index: int, value: float, *, tokens: int = 10, truncated: int = 0) ->
     return Score(index, np.array([value], np.float32), np.asarray(number), tokens, truncated)
 
 
-RESULTS = [
+RESULTS: list[Score | DocumentError] = [
     _score(0, 0.25),
     DocumentError(1, MediaNotFound("documents[1].image: 'zz.jpg': no such file")),
     _score(2, 0.75, tokens=20, truncated=5),

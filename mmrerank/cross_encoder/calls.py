@@ -34,7 +34,6 @@ __all__ = [
     "parse_inputs",
     "parse_ranking",
     "raising",
-    "rank_names",
     "spec_with",
     "with_instructions",
 ]
@@ -74,11 +73,6 @@ def parse_ranking(
                 raise
             pairs.append(DocumentError(index, error))
     return pairs
-
-
-def rank_names(pair: Pair) -> tuple[str, str]:
-    """How errors of rank name the two sides."""
-    return "query", f"documents[{pair.index}]"
 
 
 def with_instructions(

@@ -25,7 +25,7 @@ from mmrerank.heads import Activation, activation_name
 from mmrerank.inputs import iter_pairs
 from mmrerank.media import MediaPolicy
 from mmrerank.models import EMBEDDED_MODEL, LoadOptions, save_model
-from mmrerank.pipeline import CallOptions, Pipeline
+from mmrerank.pipeline import CallOptions, Pipeline, rank_names
 from mmrerank.results import Ranking, rank_scores
 from mmrerank.specs import SpecOverrides
 from mmrerank.types import DocumentError, Pair, Score
@@ -241,7 +241,7 @@ class CrossEncoder(Settings):
             activation=activation_fn or self.activation_fn,
             on_error=on_error,
             should_stop=should_stop,
-            names=calls.rank_names,
+            names=rank_names,
             query_must_load=True,
         )
         call = calls.Call(pairs, options, calls.known_options(kwargs, self.rank), show_progress_bar)

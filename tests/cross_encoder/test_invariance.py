@@ -13,9 +13,9 @@ import pytest
 
 from mmrerank import CrossEncoder
 from mmrerank.engine import TokenBudget
+from mmrerank.inputs import parse_document
 from mmrerank.pipeline import CallOptions, Window
 from mmrerank.types import Document, Pair
-from mmrerank.inputs import parse_document
 from tests.cross_encoder._samples import (
     DOCUMENTS,
     QUERY,
@@ -116,7 +116,9 @@ def test_other_queries_in_the_call_change_no_score(ours_of: ModelOf) -> None:
 
 
 def test_the_same_picture_as_two_objects_scores_the_same(ours_of: ModelOf) -> None:
-    scores = ours_of("qwen3-vl").predict([("red", RED), ("red", RED.copy()), ("red", np.array(RED))])
+    scores = ours_of("qwen3-vl").predict(
+        [("red", RED), ("red", RED.copy()), ("red", np.array(RED))]
+    )
     assert_same_scores(scores, [scores[0]] * 3, tolerance=1e-6)
 
 

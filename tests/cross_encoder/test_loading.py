@@ -136,9 +136,7 @@ def test_template_that_drops_the_pair_is_refused_with_the_remedy(
         _load(folder_of(name)).predict(PAIRS)
 
 
-def test_guess_is_announced_once(
-    folder_of: FolderOf, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_guess_is_announced_once(folder_of: FolderOf, caplog: pytest.LogCaptureFixture) -> None:
     _load(folder_of("llama"))
     assert caplog.text.count("is a guess") == 1
     caplog.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,18 @@ import pytest
 from sentence_transformers import CrossEncoder as Peer
 
 from mmrerank import CrossEncoder
-from tests.cross_encoder._samples import PAIRS, UNCLOSED_TEMPLATES, assert_same_scores, clip, picture
+from tests.cross_encoder._samples import (
+    PAIRS,
+    UNCLOSED_TEMPLATES,
+    assert_same_scores,
+    clip,
+    picture,
+)
 from tests.cross_encoder.conftest import FolderOf, ModelOf
 
 pytestmark = UNCLOSED_TEMPLATES
 
+MEDIA = Path(__file__).parents[2] / "fixtures" / "media"
 RED, BLUE, WIDE = picture(64, 96, "red"), picture(96, 64, "blue"), picture(200, 40, "blue")
 LAYOUTS = ["qwen3-vl", "qwen3-vl-legacy-json", "qwen3-vl-one-template"]
 MIXED: dict[str, list[tuple[Any, Any]]] = {
@@ -53,7 +61,9 @@ def test_predict_gives_the_peers_scores(
 def test_predict_of_a_clip_gives_the_peers_scores(
     case: str, ours_of: ModelOf, peer_of: ModelOf
 ) -> None:
-    ours, theirs = (model.predict(CLIPS[case]) for model in (ours_of("qwen3-vl"), peer_of("qwen3-vl")))
+    ours, theirs = (
+        model.predict(CLIPS[case]) for model in (ours_of("qwen3-vl"), peer_of("qwen3-vl"))
+    )
     assert_same_scores(ours, theirs)
 
 
@@ -71,7 +81,8 @@ def test_rank_of_mixed_documents_gives_the_peers_ranking(
 ) -> None:
     documents: list[Any] = [RED, "a blue square", {"text": "red", "image": RED}, BLUE, WIDE]
     ours, theirs = (
-        model.rank("a red square", documents) for model in (ours_of("qwen3-vl"), peer_of("qwen3-vl"))
+        model.rank("a red square", documents)
+        for model in (ours_of("qwen3-vl"), peer_of("qwen3-vl"))
     )
     assert [entry["corpus_id"] for entry in ours] == [entry["corpus_id"] for entry in theirs]
     assert_same_scores([e["score"] for e in ours], [e["score"] for e in theirs])
@@ -79,10 +90,26 @@ def test_rank_of_mixed_documents_gives_the_peers_ranking(
 
 @pytest.mark.filterwarnings("ignore:Passing `min_pixels` and `max_pixels`:FutureWarning")
 def test_pixel_limits_in_processor_kwargs_act_as_in_the_peer(folder_of: FolderOf) -> None:
-    limits = {"processor_kwargs": {"min_pixels": 4096, "max_pixels": 8192}}
+    limits: dict[str, Any] = {"processor_kwargs": {"min_pixels": 4096, "max_pixels": 8192}}
     pairs = [("a red square", picture(320, 256, "red"))]
     ours, theirs = (
         library(str(folder_of("qwen3-vl")), device="cpu", **limits).predict(pairs)
         for library in (CrossEncoder, Peer)
     )
     assert_same_scores(ours, theirs)
+
+
+@pytest.mark.filterwarnings("ignore:Passing `min_pixels` and `max_pixels`:FutureWarning")
+@pytest.mark.parametrize("file", ["cat.jpg", "cat_exif6.jpg", "flower_cmyk.jpg", "coins.png"])
+def test_picture_file_gives_the_peers_score(file: str, ours_of: ModelOf, peer_of: ModelOf) -> None:
+    pairs = [("a cat on a bench", str(MEDIA / file))]
+    small: dict[str, Any] = {
+        "processing_kwargs": {"image": {"min_pixels": 4096, "max_pixels": 16384}}
+    }
+    ours, theirs = (m.predict(pairs, **small) for m in (ours_of("qwen3-vl"), peer_of("qwen3-vl")))
+    assert_same_scores(ours, theirs)
+
+
+def test_clip_file_gives_the_peers_score(ours_of: ModelOf, peer_of: ModelOf) -> None:
+    pairs = [("a rabbit", str(MEDIA / "bunny.mp4"))]
+    assert_same_scores(ours_of("qwen3-vl").predict(pairs), peer_of("qwen3-vl").predict(pairs))

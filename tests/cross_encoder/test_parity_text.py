@@ -48,9 +48,7 @@ def test_predict_gives_the_peers_scores(name: str, ours_of: ModelOf, peer_of: Mo
 def test_rank_gives_the_peers_ranking(name: str, ours_of: ModelOf, peer_of: ModelOf) -> None:
     ours, theirs = (model.rank(QUERY, DOCUMENTS) for model in (ours_of(name), peer_of(name)))
     assert [entry["corpus_id"] for entry in ours] == [entry["corpus_id"] for entry in theirs]
-    assert_same_scores(
-        [entry["score"] for entry in ours], [entry["score"] for entry in theirs]
-    )
+    assert_same_scores([entry["score"] for entry in ours], [entry["score"] for entry in theirs])
 
 
 @pytest.mark.parametrize("name", ["bert-nli", "deberta-v2-nli"])
@@ -63,13 +61,13 @@ def test_predict_with_softmax_of_three_labels_gives_the_peers_scores(
 
 
 @pytest.mark.parametrize("name", ["bert", "qwen3", "qwen3-plain", "llama", "modernbert-mean"])
-def test_prompt_goes_where_the_peer_puts_it(
-    name: str, ours_of: ModelOf, peer_of: ModelOf
-) -> None:
+def test_prompt_goes_where_the_peer_puts_it(name: str, ours_of: ModelOf, peer_of: ModelOf) -> None:
     ours = ours_of(name).predict(PAIRS, prompt="Find the number of inhabitants. ")
     without = ours_of(name).predict(PAIRS)
     assert np.abs(ours - without).max() > 1e-3
-    assert_same_scores(ours, peer_of(name).predict(PAIRS, prompt="Find the number of inhabitants. "))
+    assert_same_scores(
+        ours, peer_of(name).predict(PAIRS, prompt="Find the number of inhabitants. ")
+    )
 
 
 @pytest.mark.parametrize("name", ["bert", "qwen3"])

@@ -228,3 +228,25 @@ def test_speed_of_a_clip_reaches_the_prompt(ours_of: ModelOf) -> None:
     assert "<0.5 seconds>" in decode(features(8.0)["input_ids"][0])
     assert "<2.5 seconds>" in decode(features(8.0)["input_ids"][0])
     assert "<1.0 seconds>" in decode(features(4.0)["input_ids"][0])
+
+
+# ---------------------------------------------------------------- streams
+
+
+def test_stream_gives_scores_and_errors_in_order(ours_of: ModelOf) -> None:
+    model = ours_of("qwen3-vl")
+    pairs: list[Any] = [PAIRS[0], ("a", "zz.jpg"), ("a", None), PAIRS[1]]
+    results = list(model.score_stream(iter(pairs)))
+    assert [result.index for result in results] == [0, 1, 2, 3]
+    assert [type(result).__name__ for result in results] == [
+        "Score",
+        "DocumentError",
+        "DocumentError",
+        "Score",
+    ]
+    assert_same_scores([results[0].value, results[3].value], model.predict(PAIRS[:2]))
+
+
+def test_stream_raises_when_asked_to(ours_of: ModelOf) -> None:
+    with pytest.raises(MediaNotFound, match=r"inputs\[1\]"):
+        list(ours_of("qwen3-vl").score_stream([PAIRS[0], ("a", "zz.jpg")], on_error="raise"))

@@ -15,9 +15,7 @@ from tests.cross_encoder.conftest import ModelOf
 pytestmark = UNCLOSED_TEMPLATES
 
 
-def test_entries_have_the_peers_keys_in_the_peers_order(
-    ours_of: ModelOf, peer_of: ModelOf
-) -> None:
+def test_entries_have_the_peers_keys_in_the_peers_order(ours_of: ModelOf, peer_of: ModelOf) -> None:
     for options in ({}, {"return_documents": True}, {"top_k": 2}):
         ours = ours_of("bert").rank(QUERY, DOCUMENTS, **options)
         theirs = peer_of("bert").rank(QUERY, DOCUMENTS, **options)

@@ -89,9 +89,7 @@ def test_processor_argument_makes_a_reranker_of_a_folder_with_any_name(
 ) -> None:
     plain = str(folder_of("qwen3-vl-plain"))
     model = CrossEncoder(plain, device="cpu", processor="qwen3-vl-reranker")
-    assert_same_scores(
-        model.predict(VL_PAIRS), ours_of("Qwen3-VL-Reranker-2B").predict(VL_PAIRS)
-    )
+    assert_same_scores(model.predict(VL_PAIRS), ours_of("Qwen3-VL-Reranker-2B").predict(VL_PAIRS))
 
 
 def test_processor_argument_wins_over_the_files_of_the_checkpoint(
@@ -108,9 +106,7 @@ def test_plain_chat_folder_is_refused_and_processor_is_named(folder_of: FolderOf
         CrossEncoder(str(folder_of("qwen3-vl-plain")), device="cpu")
 
 
-def test_saved_vendor_form_loads_with_equal_scores(
-    folder_of: FolderOf, tmp_path: Path
-) -> None:
+def test_saved_vendor_form_loads_with_equal_scores(folder_of: FolderOf, tmp_path: Path) -> None:
     """Order of parts, NULL, sigmoid and the pixel budget stand in the processor folder only."""
     folder = Path(shutil.copytree(folder_of("qwen3-vl-plain"), tmp_path / "Qwen3-VL-Reranker-2B"))
     settings = folder / "preprocessor_config.json"
@@ -122,3 +118,22 @@ def test_saved_vendor_form_loads_with_equal_scores(
         again = library(str(tmp_path / "saved"), device="cpu")
         assert type(again.activation_fn) is torch.nn.Sigmoid
         assert_same_scores(again.predict(pairs), model.predict(pairs))
+
+
+def test_instruction_of_a_processor_folder_reaches_the_prompt(
+    folder_of: FolderOf, tmp_path: Path
+) -> None:
+    """[template] instruction is a key of processor.toml; a key without effect would be a lie."""
+    (tmp_path / "t.jinja").write_text(
+        "{% for m in messages %}{{ m.role }}:{{ m.content }};{% endfor %}"
+    )
+    (tmp_path / "processor.toml").write_text(
+        'title = "T"\nlink = "https://example.org"\n[template]\nkind = "chat"\n'
+        'file = "t.jinja"\ncontent = "flat"\ninstruction = "Find bread."\n'
+        '[head]\nkind = "logit-score"\ntrue_token = "yes"\n'
+    )
+    model = CrossEncoder(str(folder_of("qwen3-plain")), device="cpu", processor=tmp_path)
+    given = model.preprocess([("a", "c")], prompt="Find rain.")["input_ids"][0]
+    assert model.tokenizer.decode(given) == "system:Find rain.;query:a;document:c;"
+    expected = model.predict([("a", "c")], prompt="Find bread.")
+    assert_same_scores(model.predict([("a", "c")]), expected)

@@ -24,6 +24,4 @@ _BUILDERS: dict[str, Callable[..., Any]] = {
 def model_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], CrossEncoder]:
     """name -> a model of a tiny checkpoint, loaded at first use."""
     root = tmp_path_factory.mktemp("engine")
-    return cache(
-        lambda name: CrossEncoder(str(_BUILDERS[name](root / name)), device="cpu")
-    )
+    return cache(lambda name: CrossEncoder(str(_BUILDERS[name](root / name)), device="cpu"))

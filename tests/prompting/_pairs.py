@@ -20,7 +20,9 @@ BLUE = Image.new("RGB", (96, 64), "blue")
 CLIP = np.zeros((4, 64, 64, 3), dtype=np.uint8)
 
 
-def pair(query: Any, document: Any, instruction: str | None = None, *, index: int = 0) -> LoadedPair:
+def pair(
+    query: Any, document: Any, instruction: str | None = None, *, index: int = 0
+) -> LoadedPair:
     """A pair with its media decoded for a model that takes what it is given."""
     sides = load_documents(
         [parse_document(query), parse_document(document)],

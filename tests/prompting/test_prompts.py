@@ -111,7 +111,10 @@ def test_template_that_carries_both_sides_is_accepted() -> None:
 @pytest.mark.parametrize(
     ("text", "lost"),
     [
-        ("{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}", "query and document"),
+        (
+            "{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}",
+            "query and document",
+        ),
         ("{{ messages[0].content }}", "document"),
         ("{{ messages[-1].content }}", "query"),
         ("{{ raise_exception('roles must alternate') }}", "roles must alternate"),

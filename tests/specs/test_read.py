@@ -60,12 +60,20 @@ def test_good_file_is_read_with_its_defaults(tmp_path: Path) -> None:
 MISTAKES = {
     "unknown top key": ("link =", "lnik =", r"unknown key 'lnik'; did you mean 'link'"),
     "unknown key": ("true_token", "true_tokn", r"\[head\].*'true_tokn'; did you mean 'true_token'"),
-    "unknown far key": ("max_length", "zzz", r"\[truncation\].*'zzz'; known keys: max_length, rule"),
+    "unknown far key": (
+        "max_length",
+        "zzz",
+        r"\[truncation\].*'zzz'; known keys: max_length, rule",
+    ),
     "unknown section": ("[budget.decode]", "[budget.sound]", r"\[budget\].*'sound'; known keys"),
     "wrong literal": ('"tokenizer-pair"', '"string"', r"\[template\] kind = 'string'.*'chat'"),
     "wrong head kind": ('"logit-score"', '"mlp"', r"\[head\] kind = 'mlp': allowed are"),
     "number for text": ('"A family"', "3", r"title = 3: needs str, got int"),
-    "text for number": ("max_frames = 8", 'max_frames = "8"', r"max_frames = '8': needs int, got str"),
+    "text for number": (
+        "max_frames = 8",
+        'max_frames = "8"',
+        r"max_frames = '8': needs int, got str",
+    ),
     "true for number": ("max_frames = 8", "max_frames = true", r"max_frames = True: needs int"),
     "text for list": ('["bert"]', '"bert"', r"\[match\] model_types = 'bert'"),
     "number in list": ('["bert"]', "[3]", r"\[match\] model_types"),
@@ -128,5 +136,7 @@ def test_processor_is_found_by_name_and_by_path(tmp_path: Path) -> None:
 
 
 def test_unknown_processor_is_refused_with_the_names() -> None:
-    with pytest.raises(SpecError, match="'qwen9' is neither .*qwen3-reranker.*mmrerank processors"):
+    with pytest.raises(
+        SpecError, match=r"'qwen9' is neither .*qwen3-reranker.*mmrerank processors"
+    ):
         find_processor("qwen9")

@@ -1,0 +1,192 @@
+"""The data line from end to end: pairs in, scores out, by windows (docs/architecture.md)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mmrerank.engine import Engine, PaddedRunner
+from mmrerank.errors import MMRerankError
+from mmrerank.heads import Activation, Head, activation_by_name, build_head
+from mmrerank.media import MediaPolicy
+from mmrerank.models import Backbone
+from mmrerank.pipeline.loading import PairLoader
+from mmrerank.pipeline.options import CallOptions, OnError, rank_names
+from mmrerank.prompting import MediaFeature, PairEncoder, build_encoder
+from mmrerank.results import Ranking, rank_scores
+from mmrerank.specs import ResolvedSpec
+from mmrerank.types import Document, DocumentError, EncodedGroup, LoadedPair, MediaKey, Pair, Score
+
+__all__ = ["Pipeline"]
+
+logger = logging.getLogger(__name__)
+
+
+class Pipeline:
+    """One loaded model with everything decided; safe to call from several threads.
+
+    It borrows the model and modules it is given: device and weights are read from them at each
+    call.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        modules: Sequence[nn.Module],
+        spec: ResolvedSpec,
+        *,
+        policy: MediaPolicy | None = None,
+        activation: Activation | None = None,
+    ) -> None:
+        self.spec = spec
+        self._loader = PairLoader(spec, policy or MediaPolicy.local(), max_cache_bytes=256 << 20)
+        self.encoder: PairEncoder = build_encoder(spec, backbone.tokenizer, backbone.processor)
+        self.head: Head = build_head(spec.head, modules, backbone.model)
+        self.activation = activation or activation_by_name(
+            spec.head.activation, num_labels=self.head.num_labels
+        )
+        self.runner = PaddedRunner(
+            backbone.model,
+            self.head,
+            pad_id=_pad_id(backbone),
+            token_types=self.encoder.token_types,
+        )
+        self._engine = Engine(self.runner)
+        self._model = backbone.model
+
+    def rank(
+        self,
+        query: Document,
+        documents: Sequence[Document],
+        *,
+        instruction: str | None = None,
+        top_k: int | None = None,
+        options: CallOptions | None = None,
+    ) -> Ranking:
+        """Order documents by their score for the query, best first."""
+        pairs = [
+            Pair(index, query, document, instruction) for index, document in enumerate(documents)
+        ]
+        results = self.score(pairs, options or CallOptions(names=rank_names))
+        return rank_scores(results, documents=None, top_k=top_k)
+
+    def score(
+        self, pairs: Iterable[Pair | DocumentError], options: CallOptions | None = None
+    ) -> list[Score | DocumentError]:
+        """Score pairs; the results stand in the order of the pairs."""
+        return list(self.score_stream(pairs, options))
+
+    def score_stream(
+        self, pairs: Iterable[Pair | DocumentError], options: CallOptions | None = None
+    ) -> Iterator[Score | DocumentError]:
+        """Score pairs in the order given, a window at a time, so with bounded memory.
+
+        Raises the first error of a pair, or gives a DocumentError in its place with
+        on_error="record"; Stopped when `should_stop` answers True.
+        """
+        options = options or CallOptions()
+        num_truncated = 0
+        for window in self._loader.windows(pairs, options):
+            loaded = [pair for pair in window if isinstance(pair, LoadedPair)]
+            encoded, features, failed = self._encode(loaded, options.on_error)
+            scores = self._run(encoded, features, options)
+            failed.update(
+                {error.index: error for error in window if isinstance(error, DocumentError)}
+            )
+            num_truncated += sum(group.num_truncated > 0 for group in encoded)
+            results: dict[int, Score | DocumentError] = {**scores, **failed}
+            yield from (results[pair.index] for pair in window)
+        if num_truncated:
+            logger.warning(
+                "%d of the documents were longer than the model takes and were cut; "
+                "the details of the result say which. Raise max_length to keep more.",
+                num_truncated,
+            )
+
+    def encode(
+        self, pairs: Sequence[Pair]
+    ) -> tuple[list[EncodedGroup], dict[MediaKey, MediaFeature]]:
+        """Stages 2 to 4 alone: load, prepare and encode; what training and `preprocess` use."""
+        loaded = self._loader.load(pairs, CallOptions())
+        good = [pair for pair in loaded if isinstance(pair, LoadedPair)]
+        features = self.encoder.features_of(good)
+        return self.encoder.encode(good, features), features
+
+    # ------------------------------------------------------------ stages
+
+    def _encode(
+        self, pairs: Sequence[LoadedPair], on_error: OnError
+    ) -> tuple[list[EncodedGroup], dict[MediaKey, MediaFeature], dict[int, DocumentError]]:
+        """Stages 3 and 4 at once; pair by pair only when one fails and errors are recorded."""
+        try:
+            features = self.encoder.features_of(pairs)
+            return self.encoder.encode(pairs, features), features, {}
+        except MMRerankError:
+            if on_error == "raise":
+                raise
+        encoded: list[EncodedGroup] = []
+        features = {}
+        failed: dict[int, DocumentError] = {}
+        for pair in pairs:
+            try:
+                own = self.encoder.features_of([pair])
+                encoded += self.encoder.encode([pair], own)
+                features.update(own)
+            except MMRerankError as error:
+                failed[pair.index] = DocumentError(pair.index, error)
+        return encoded, features, failed
+
+    def _run(
+        self,
+        groups: Sequence[EncodedGroup],
+        features: dict[MediaKey, MediaFeature],
+        options: CallOptions,
+    ) -> dict[int, Score]:
+        """Stages 5 to 8: plan, run, head, activation."""
+        scores: dict[int, Score] = {}
+        device = next(self._model.parameters()).device
+        batches = self._engine.run(
+            groups, features, budget=options.budget, device=device, should_stop=options.should_stop
+        )
+        for plan, states in batches:
+            with torch.inference_mode():
+                # Half-precision logits move in coarse steps: the activation works on float32.
+                logits = self.head.to_logits(states).float()
+                values = self._activate(logits, options)
+            owners = [(groups[row], index) for row in plan.rows for index in groups[row].indices]
+            for (group, index), row_logits, value in zip(
+                owners, _rows(logits), _rows(values), strict=True
+            ):
+                scores[index] = Score(
+                    index, row_logits, value, group.num_tokens, group.num_truncated
+                )
+        return scores
+
+    def _activate(self, logits: Tensor, options: CallOptions) -> Tensor:
+        """logits: (documents, num_labels). Returns (documents,) for one label."""
+        values = (options.activation or self.activation)(logits)
+        if self.head.num_labels == 1 and values.ndim > 1:
+            return values.squeeze(-1)
+        return torch.softmax(values, dim=1) if options.apply_softmax and values.ndim > 1 else values
+
+
+def _pad_id(backbone: Backbone) -> int:
+    """Any id will do behind the mask, except for classifiers that look for the last token that is
+    not it.
+    """
+    for value in (
+        backbone.tokenizer.pad_token_id,
+        backbone.model.config.get_text_config().pad_token_id,
+    ):
+        if value is not None:
+            return int(value)
+    return 0
+
+
+def _rows(values: Tensor) -> np.ndarray:
+    array: np.ndarray = values.detach().float().cpu().numpy()
+    return array

@@ -1,0 +1,126 @@
+"""Stage 2 of the walk: pairs are refused or opened, and gathered into windows of bounded size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from mmrerank.errors import UnsupportedModality
+from mmrerank.media import MediaCache, MediaPolicy, load_documents
+from mmrerank.pipeline.options import CallOptions, Names
+from mmrerank.specs import ResolvedSpec
+from mmrerank.types import Document, DocumentError, LoadedDocument, LoadedPair, Pair, Text
+
+__all__ = ["PairLoader"]
+
+
+class PairLoader:
+    """Opens the media of pairs under a policy, decoded for one model's budget."""
+
+    def __init__(self, spec: ResolvedSpec, policy: MediaPolicy, *, max_cache_bytes: int) -> None:
+        self._spec = spec
+        self._policy = policy
+        self._cache = MediaCache(max_cache_bytes)
+
+    def windows(
+        self, pairs: Iterable[Pair | DocumentError], options: CallOptions
+    ) -> Iterator[list[LoadedPair | DocumentError]]:
+        """Stage 2. Pairs are loaded a handful at a time until the window is full."""
+        window: list[LoadedPair | DocumentError] = []
+        for handful in _chunks(pairs, 16):
+            window += self.load(handful, options)
+            if (
+                len(window) >= options.window.max_pairs
+                or _num_bytes(window) >= options.window.max_bytes
+            ):
+                yield window
+                window = []
+        if window:
+            yield window
+
+    def load(
+        self, pairs: Sequence[Pair | DocumentError], options: CallOptions
+    ) -> list[LoadedPair | DocumentError]:
+        """Stage 2 for a handful of pairs: refuse what the model cannot take, then open the rest."""
+        results: dict[int, LoadedPair | DocumentError] = {}
+        takeable = []
+        for pair in pairs:
+            if isinstance(pair, DocumentError):
+                results[pair.index] = pair
+                continue
+            refused = self._refusals(pair, options.names(pair))
+            if any(refused):
+                results[pair.index] = _record(pair.index, refused, options)
+            else:
+                takeable.append(pair)
+        for pair, sides in zip(takeable, self._load_sides(takeable, options.names), strict=True):
+            failed = tuple(side if isinstance(side, Exception) else None for side in sides)
+            if any(failed):
+                results[pair.index] = _record(pair.index, failed, options)
+            else:
+                results[pair.index] = LoadedPair(pair.index, *sides, pair.instruction)
+        return [results[pair.index] for pair in pairs]
+
+    def _load_sides(self, pairs: Sequence[Pair], names: Names) -> list[tuple[Any, Any]]:
+        """Query and document of each pair, decoded; an exception in the place of a side that
+        failed.
+        """
+        sides = [side for pair in pairs for side in (pair.query, pair.document)]
+        if all(isinstance(part, Text) for side in sides for part in side.parts):
+            plain = [LoadedDocument(side.parts) for side in sides]  # type: ignore[arg-type]
+            return list(zip(plain[::2], plain[1::2], strict=True))
+        labels = [name for pair in pairs for name in names(pair)]
+        loaded = load_documents(
+            sides, self._spec.budget.decode, self._policy, names=labels, cache=self._cache
+        )
+        return list(zip(loaded[::2], loaded[1::2], strict=True))
+
+    def _refusals(self, pair: Pair, names: tuple[str, str]) -> tuple[Exception | None, ...]:
+        """Why this model cannot take the query, the document; asked before anything is opened."""
+        return tuple(
+            self._refusal(side, name)
+            for name, side in zip(names, (pair.query, pair.document), strict=True)
+        )
+
+    def _refusal(self, side: Document, name: str) -> UnsupportedModality | None:
+        for modality in side.modalities:
+            if modality not in self._spec.modalities:
+                return UnsupportedModality(
+                    f"{name} holds {modality}, {self._spec.name} takes "
+                    f"{', '.join(self._spec.modalities)}. Use a model that takes it, or wrap a "
+                    "text that looks like a file in mmrerank.Text(...)."
+                )
+        return None
+
+
+def _record(
+    index: int, errors: tuple[Exception | None, ...], options: CallOptions
+) -> DocumentError:
+    """Raise the first error of (query, document), or put it in the pair's place."""
+    error = next(error for error in errors if error is not None)
+    if options.on_error == "raise" or (options.query_must_load and error is errors[0]):
+        raise error
+    return DocumentError(index, error)
+
+
+def _num_bytes(window: Sequence[LoadedPair | DocumentError]) -> int:
+    """Bytes of decoded media in a window, each distinct medium counted once."""
+    distinct = {
+        part.key: part.media.num_bytes
+        for pair in window
+        if isinstance(pair, LoadedPair)
+        for part in (*pair.query.parts, *pair.document.parts)
+        if not isinstance(part, Text)
+    }
+    return sum(distinct.values())
+
+
+def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    chunk: list[Any] = []
+    for item in items:
+        chunk.append(item)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk

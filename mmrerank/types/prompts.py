@@ -1,0 +1,80 @@
+"""Stages 4 to 9: encoded prompts, and what becomes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mmrerank.types.media import MediaKey
+
+__all__ = ["EncodedGroup", "MediaSpan", "Score", "Usage"]
+
+
+@dataclass(frozen=True, slots=True)
+class MediaSpan:
+    """Tokens [start, start + length) of a prompt stand for the medium named by `key`."""
+
+    start: int
+    length: int
+    key: MediaKey
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedGroup:
+    """One prompt, ready for the model. A pair scorer has one document in it, a listwise model
+    several.
+
+    token_ids: (num_tokens,) int64. token_type_ids: the same shape, or None where the tokenizer
+    makes none.
+    media:     spans in the order of the prompt.
+    score_at:  for each document the position that its score is read from.
+    indices:   for each document the index of its pair in the call; as long as score_at.
+    """
+
+    token_ids: np.ndarray
+    score_at: tuple[int, ...]
+    indices: tuple[int, ...]
+    media: tuple[MediaSpan, ...] = ()
+    token_type_ids: np.ndarray | None = None
+    num_truncated: int = 0  # tokens of the document that were cut off
+
+    @property
+    def num_tokens(self) -> int:
+        """Length of the prompt in tokens."""
+        return int(self.token_ids.shape[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a call cost. num_truncated counts documents, the others tokens and pairs."""
+
+    num_pairs: int = 0
+    num_tokens: int = 0
+    num_truncated: int = 0
+    num_errors: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.num_pairs + other.num_pairs,
+            self.num_tokens + other.num_tokens,
+            self.num_truncated + other.num_truncated,
+            self.num_errors + other.num_errors,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Score:
+    """The result for one pair.
+
+    logits: (num_labels,) float32 before the activation. value: after it, a float or (num_labels,)
+    float32.
+    """
+
+    index: int
+    logits: np.ndarray
+    value: np.ndarray
+    num_tokens: int
+    num_truncated: int = 0
+    timings_s: Mapping[str, float] = field(default_factory=dict)
