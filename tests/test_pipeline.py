@@ -16,7 +16,7 @@ from PIL import Image
 from mmrerank import CrossEncoder
 from mmrerank.errors import InputError, MediaNotFound, Stopped, UnsupportedModality
 from mmrerank.inputs import parse_document, parse_pairs
-from mmrerank.media import load_documents
+from mmrerank.media.source import source_of
 from mmrerank.pipeline import CallOptions, Pipeline, Window
 from mmrerank.types import Document, DocumentError, MediaSpan, Pair, Score
 from tests import checkpoints
@@ -45,6 +45,10 @@ def _pairs(documents: list[Any], query: Any = "Which planet?") -> list[Pair]:
     return [Pair(i, parsed, parse_document(d)) for i, d in enumerate(documents)]
 
 
+def _values(results: list[Score | DocumentError]) -> list[np.ndarray]:
+    return [result.value for result in results if isinstance(result, Score)]
+
+
 class _Counted:
     """An iterable that tells how many items were taken from it."""
 
@@ -62,8 +66,9 @@ def test_results_stand_in_order_over_several_windows(pipeline_of: PipelineOf) ->
     pairs = _pairs(WORDS * 4)
     results = pipeline_of("bert").score(pairs, CallOptions(window=Window(max_pairs=3)))
     assert [result.index for result in results] == list(range(24))
-    expected = [score.value for score in pipeline_of("bert").score(pairs)]
-    np.testing.assert_allclose([r.value for r in results], expected, atol=1e-5)  # type: ignore[union-attr]
+    expected = _values(pipeline_of("bert").score(pairs))
+    assert len(expected) == 24
+    np.testing.assert_allclose(_values(results), expected, atol=1e-5)
 
 
 def test_stream_takes_no_more_pairs_than_its_window(pipeline_of: PipelineOf) -> None:
@@ -140,8 +145,8 @@ def test_recorded_error_takes_the_place_of_its_pair(case: str, pipeline_of: Pipe
     assert isinstance(failed, DocumentError)
     assert type(failed.error) is error_type
     assert words in failed.message
-    alone = pipeline_of("qwen3-vl").score(_pairs(["bread"]))[0]
-    np.testing.assert_allclose(results[0].value, alone.value, atol=1e-5)  # type: ignore[union-attr]
+    good = pipeline_of("qwen3-vl").score(_pairs(["bread", RED]))
+    np.testing.assert_allclose(_values(results), _values(good), atol=1e-5)
 
 
 @pytest.mark.parametrize("case", BAD)
@@ -165,7 +170,7 @@ def test_unsupported_modality_is_told_before_anything_is_fetched(
         raise AssertionError("something was fetched")
 
     monkeypatch.setattr("requests.Session.request", explode)
-    monkeypatch.setattr("mmrerank.pipeline.loading.load_documents", explode)
+    monkeypatch.setattr("mmrerank.media.load.source_of", explode)
     with pytest.raises(UnsupportedModality, match=r"inputs\[0\] \(document\) holds audio, .*text"):
         pipeline_of("qwen3-vl").score(_pairs([{"audio": "https://example.org/a.wav"}]))
 
@@ -174,10 +179,16 @@ def test_media_of_a_bad_pair_in_a_mixed_call_are_not_fetched_either(
     pipeline_of: PipelineOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second pair is refused although the first one is fine: its picture must not be opened."""
-    opened: list[str] = []
-    monkeypatch.setattr(
-        "mmrerank.pipeline.loading.load_documents", lambda *a, **k: opened.append("x") or []
-    )
+    opened: list[Any] = []
+
+    def record(source: Any) -> Any:
+        opened.append(source)
+        return source_of(source)
+
+    monkeypatch.setattr("mmrerank.media.load.source_of", record)
+    pipeline_of("qwen3-vl").score(_pairs([RED]))
+    assert len(opened) == 1
+    opened.clear()
     with pytest.raises(UnsupportedModality):
         pipeline_of("qwen3-vl").score(_pairs(["bread", {"audio": "a.wav", "image": "a.png"}]))
     assert opened == []
@@ -214,7 +225,7 @@ def test_truncation_is_warned_of_once_a_call(
     caplog.clear()
     options = CallOptions(window=Window(max_pairs=2))
     results = pipeline.score(_pairs(["bread " * 30] * 40 + ["a"]), options)
-    warnings = [r.getMessage() for r in caplog.records if r.name == "mmrerank.pipeline"]
+    warnings = [r.getMessage() for r in caplog.records if r.name == "mmrerank.pipeline.line"]
     assert len(warnings) == 1
     assert warnings[0].startswith("40 of the documents were longer")
     truncated = [score.num_truncated > 0 for score in results if isinstance(score, Score)]

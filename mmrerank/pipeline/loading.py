@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from mmrerank.errors import UnsupportedModality
@@ -26,13 +27,12 @@ class PairLoader:
         self, pairs: Iterable[Pair | DocumentError], options: CallOptions
     ) -> Iterator[list[LoadedPair | DocumentError]]:
         """Stage 2. Pairs are loaded a handful at a time until the window is full."""
+        waiting = iter(pairs)
         window: list[LoadedPair | DocumentError] = []
-        for handful in _chunks(pairs, 16):
+        while handful := list(islice(waiting, min(16, options.window.max_pairs - len(window)))):
             window += self.load(handful, options)
-            if (
-                len(window) >= options.window.max_pairs
-                or _num_bytes(window) >= options.window.max_bytes
-            ):
+            is_full = len(window) >= options.window.max_pairs
+            if is_full or _num_bytes(window) >= options.window.max_bytes:
                 yield window
                 window = []
         if window:
@@ -113,14 +113,3 @@ def _num_bytes(window: Sequence[LoadedPair | DocumentError]) -> int:
         if not isinstance(part, Text)
     }
     return sum(distinct.values())
-
-
-def _chunks(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    chunk: list[Any] = []
-    for item in items:
-        chunk.append(item)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk

@@ -51,7 +51,7 @@ class ChatTemplateProcessor:
             {"role": "query", "content": self._content(pair.query)},
             {"role": "document", "content": self._content(pair.document)},
         ]
-        return self._instruction(pair.instruction) + messages
+        return self._instruction(pair.instruction or self.template.instruction) + messages
 
     @cached_property
     def is_document_first(self) -> bool:

@@ -159,7 +159,7 @@ def test_picture_for_a_text_model_is_refused_before_it_is_opened(
     def explode(*_: Any, **__: Any) -> Any:
         raise AssertionError("something was opened")
 
-    monkeypatch.setattr("mmrerank.pipeline.load_documents", explode)
+    monkeypatch.setattr("mmrerank.media.load.source_of", explode)
     with pytest.raises(UnsupportedModality, match=r"inputs\[1\] \(document\) holds image"):
         ours_of("bert").predict([("a", "b"), ("a", {"image": "https://example.org/a.png"})])
 

@@ -55,15 +55,15 @@ def test_unknown_pooling_mode_is_refused() -> None:
 
 
 def test_dense_and_layer_norm_configs_are_the_peers() -> None:
-    options: dict[str, Any] = {"activation_function": torch.nn.GELU(), "module_output_name": "scores"}
+    options: dict[str, Any] = {
+        "activation_function": torch.nn.GELU(),
+        "module_output_name": "scores",
+    }
     ours, theirs = (cls(8, 2, bias=False, **options) for cls in (Dense, PeerDense))
     assert ours.get_config_dict() == theirs.get_config_dict()
     assert LayerNorm(8).get_config_dict() == PeerLayerNorm(8).get_config_dict()
     pooling: dict[str, Any] = {"pooling_mode": "mean", "include_prompt": True}
-    assert (
-        Pooling(8, **pooling).get_config_dict()
-        == PeerPooling(8, **pooling).get_config_dict()
-    )
+    assert Pooling(8, **pooling).get_config_dict() == PeerPooling(8, **pooling).get_config_dict()
 
 
 def test_module_folders_of_the_peer_are_loaded_with_their_weights(tmp_path: Path) -> None:

@@ -20,16 +20,14 @@ BLUE = Image.new("RGB", (96, 64), "blue")
 CLIP = np.zeros((4, 64, 64, 3), dtype=np.uint8)
 
 
-def pair(
-    query: Any, document: Any, instruction: str | None = None, *, index: int = 0
-) -> LoadedPair:
+def pair(query: Any, document: Any, instruction: str | None = None) -> LoadedPair:
     """A pair with its media decoded for a model that takes what it is given."""
-    sides = load_documents(
+    loaded = load_documents(
         [parse_document(query), parse_document(document)],
         DecodeBudget(),
         MediaPolicy.local(),
         names=["query", "document"],
     )
-    for side in sides:
-        assert isinstance(side, LoadedDocument), side
-    return LoadedPair(index, *sides, instruction)  # type: ignore[arg-type]
+    sides = [side for side in loaded if isinstance(side, LoadedDocument)]
+    assert len(sides) == 2, loaded
+    return LoadedPair(0, sides[0], sides[1], instruction)
