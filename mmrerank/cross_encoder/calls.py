@@ -132,7 +132,7 @@ def spec_with(spec: ResolvedSpec, overrides: Mapping[str, Any]) -> ResolvedSpec:
     """
     changes: Mapping[str, Any] = overrides.get("processing_kwargs") or {}
     for kind, values in changes.items():
-        if kind == "text" and set(values) <= {"max_length", "truncation", "padding"}:
+        if kind == "text" and set(values) <= {"max_length", "truncation"} and _cuts(values):
             limit = values.get("max_length", spec.truncation.max_length)
             spec = replace(spec, truncation=replace(spec.truncation, max_length=limit))
         elif kind in ("image", "video") and set(values) == {"min_pixels", "max_pixels"}:
@@ -144,6 +144,11 @@ def spec_with(spec: ResolvedSpec, overrides: Mapping[str, Any]) -> ResolvedSpec:
                 "image and video (min_pixels together with max_pixels)"
             )
     return spec
+
+
+def _cuts(values: Mapping[str, Any]) -> bool:
+    """Whether `truncation` says what is done in any case; leaving it out does too."""
+    return values.get("truncation", True) in (True, "longest_first")
 
 
 def as_arrays(

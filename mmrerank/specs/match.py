@@ -46,7 +46,8 @@ def _claim(facts: CheckpointFacts, match: MatchSpec) -> tuple[int, int, int] | N
     if not (match.model_types or match.architectures):
         return None
     by_template = bool(match.template_contains) and match.template_contains in facts.chosen_template
-    by_name = _any_match(_plain(facts.name), [_plain(name) for name in match.names])
+    names = [_plain(name) for name in match.names]
+    by_name = any(_any_match(_plain(own), names) for own in _own_names(facts.name))
     if match.evidence and not (by_template or by_name):
         return None
     return int(by_template), int(by_name), int(bool(match.model_types))
@@ -54,6 +55,15 @@ def _claim(facts: CheckpointFacts, match: MatchSpec) -> tuple[int, int, int] | N
 
 def _any_match(text: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(text, pattern) for pattern in patterns)
+
+
+def _own_names(name: str) -> list[str]:
+    """The parts of an id or path that name the checkpoint: the last, and that of a hub cache.
+
+    A parent folder does not count: models of all kinds may lie in it.
+    """
+    parts = name.replace("\\", "/").rstrip("/").split("/")
+    return [parts[-1], *(part for part in parts if part.startswith("models--"))]
 
 
 def _plain(name: str) -> str:

@@ -27,6 +27,8 @@ def _winner(folder: Path, files: dict[str, Any], name: str) -> str | None:
         (QWEN3_VL, "Qwen/Qwen3-VL-2B-Instruct", None),
         (QWEN3, "Qwen/Qwen3-Reranker-0.6B", "qwen3-reranker"),
         (QWEN3, "Qwen/qwen3_reranker-4B", "qwen3-reranker"),
+        (QWEN3, "/hub/models--Qwen--Qwen3-Reranker-0.6B/snapshots/0123", "qwen3-reranker"),
+        (QWEN3, "/data/qwen3-reranker-trials/a-chat-model", "causal-lm"),
         (QWEN3, "Qwen/Qwen3-0.6B", "causal-lm"),
         (BERT, "cross-encoder/ms-marco-MiniLM-L6-v2", "sequence-classification"),
         ({"model_type": "t5", "architectures": ["T5ForConditionalGeneration"]}, "t5", None),
