@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mmrerank.heads import LogitScore, activation_name
+from mmrerank.specs import BudgetSpec
 from mmrerank.types import LoadedDocument, LoadedPair, Text
 
 if TYPE_CHECKING:
@@ -55,11 +56,11 @@ def describe(model: Settings) -> dict[str, Any]:
         "max_length": model.max_seq_length,
         "truncation": spec.truncation.rule,
         "budget": {
-            "image": _pixels(spec.budget.image),
+            "image": _pixels(spec.budget, "image"),
             "video": {
                 "fps": decode.fps,
                 "frames": [decode.min_frames, decode.max_frames],
-                "pixels": _pixels(spec.budget.video),
+                "pixels": _pixels(spec.budget, "video"),
             },
             "audio": {"sampling_rate_hz": decode.sampling_rate_hz, "max_s": decode.max_audio_s},
         },
@@ -75,12 +76,13 @@ def describe(model: Settings) -> dict[str, Any]:
     }
 
 
-def _pixels(budget: Any) -> Any:
-    return (
-        [budget.min_pixels, budget.max_pixels]
-        if budget is not None
-        else "as the checkpoint's media processor says"
-    )
+def _pixels(budget: BudgetSpec, kind: Literal["image", "video"]) -> Any:
+    """[least, most] pixels, or what else the media processor is told, or who decides."""
+    pixels = budget.image if kind == "image" else budget.video
+    if pixels is not None:
+        return [pixels.min_pixels, pixels.max_pixels]
+    told = budget.processor_kwargs.get(kind, {}).get("size")
+    return list(told.values()) if told else "as the checkpoint's media processor says"
 
 
 def model_card(model: Settings, name: str, train_datasets: list[str]) -> str:
