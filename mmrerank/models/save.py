@@ -97,6 +97,19 @@ def _processing_kwargs(spec: ResolvedSpec) -> dict[str, Any]:
         if budget is not None:
             size = {"shortest_edge": budget.min_pixels, "longest_edge": budget.max_pixels}
             saved.setdefault(kind, {})["size"] = size
+    if spec.budget.frame is not None:
+        decode, frame = spec.budget.decode, spec.budget.frame
+        saved.setdefault("video", {}).update(
+            fps=decode.fps,
+            min_frames=decode.min_frames,
+            max_frames=decode.max_frames,
+            # The nearest that the media processor can be told: it knows no least size of a frame.
+            size={
+                "shortest_edge": frame.min_pixels,
+                "longest_edge": frame.max_pixels * decode.max_frames,
+            },
+            cap_pixels_per_frame=True,
+        )
     if spec.template.options:
         saved["chat_template"] = dict(spec.template.options)
     return saved

@@ -131,7 +131,16 @@ class MediaPreparer:
             "width": frames.shape[3],
         }
         sampled = {"do_sample_frames": False, "video_metadata": [metadata], "return_metadata": True}
-        return {"videos": [frames], "videos_kwargs": {**self._sizes("video"), **sampled}}
+        sizes = {**self._sizes("video"), **self._frame_sizes(len(frames))}
+        return {"videos": [frames], "videos_kwargs": {**sizes, **sampled}}
+
+    def _frame_sizes(self, num_frames: int) -> dict[str, Any]:
+        """A budget of each frame, as a media processor wants it that counts the whole clip."""
+        frame = self._budget.frame
+        if frame is None:
+            return {}
+        whole = PixelBudget(frame.min_pixels * num_frames, frame.max_pixels * num_frames)
+        return {**_size(whole), "cap_pixels_per_frame": False}
 
     def _sizes(self, modality: Literal["image", "video"]) -> dict[str, Any]:
         """What the media processor is told about sizes: the ST files' word, then the budget's."""

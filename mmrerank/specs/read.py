@@ -69,17 +69,18 @@ def _template(data: dict[str, Any], path: Path) -> TemplateSpec:
 
 
 def _budget(data: Mapping[str, Any], path: Path) -> BudgetSpec:
-    known = {"image", "video", "audio", "decode"}
+    known = {"image", "video", "frame", "decode"}
     _refuse_unknown(data, known, path, "budget")
     decode = dict(data.get("decode", {}))
     pixels = {
         kind: _section(PixelBudget, data[kind], path, f"budget.{kind}") if kind in data else None
-        for kind in ("image", "video")
+        for kind in ("image", "video", "frame")
     }
     return BudgetSpec(
         decode=_section(DecodeBudget, decode, path, "budget.decode"),
         image=pixels["image"],
         video=pixels["video"],
+        frame=pixels["frame"],
     )
 
 

@@ -267,7 +267,7 @@ def _decide_budget(decider: _Decider) -> BudgetSpec:
         decider.sources["budget"] = f"{CHECKPOINT}: media processor"
         saved = decider.facts.st.transformer.get("processing_kwargs", {})
         return BudgetSpec(
-            decode=_checkpoint_decode_budget(decider.facts.media, DecodeBudget()),
+            decode=_checkpoint_decode_budget(decider.facts.media, saved, DecodeBudget()),
             processor_kwargs={k: saved[k] for k in ("image", "audio", "video") if saved.get(k)},
         )
     decider.sources["budget"] = decider.folder_source
@@ -276,8 +276,10 @@ def _decide_budget(decider: _Decider) -> BudgetSpec:
     return replace(folder.budget, decode=replace(decode, sampling_rate_hz=rate) if rate else decode)
 
 
-def _checkpoint_decode_budget(media: Mapping[str, Any], default: DecodeBudget) -> DecodeBudget:
-    video = media.get("video_processor", {})
+def _checkpoint_decode_budget(
+    media: Mapping[str, Any], saved: Mapping[str, Any], default: DecodeBudget
+) -> DecodeBudget:
+    video = {**media.get("video_processor", {}), **saved.get("video", {})}
     audio = media.get("feature_extractor", {})
     min_frames = max(int(video.get("min_frames") or default.min_frames), 1)
     return DecodeBudget(

@@ -85,7 +85,7 @@ class HeadSpec:
 
 @dataclass(frozen=True, slots=True)
 class PixelBudget:
-    """Pixels that one picture, one frame or all frames of a clip may use after resizing."""
+    """Pixels that a picture, a frame or a clip may use after resizing."""
 
     min_pixels: int
     max_pixels: int
@@ -103,6 +103,8 @@ class BudgetSpec:
     """Limits of decoding, and of resizing; None leaves resizing to the checkpoint's own media
     processor.
 
+    video: pixels as the checkpoint's media processor counts them (of a frame, or of the clip).
+    frame: pixels of each frame, for media processors that count all frames of a clip together.
     processor_kwargs: by "image", "audio" and "video", further arguments that the checkpoint's ST
     files want handed to its media processor.
     """
@@ -110,6 +112,7 @@ class BudgetSpec:
     decode: DecodeBudget = field(default_factory=DecodeBudget)
     image: PixelBudget | None = None
     video: PixelBudget | None = None
+    frame: PixelBudget | None = None
     processor_kwargs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
