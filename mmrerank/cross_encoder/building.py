@@ -11,11 +11,25 @@ from torch import nn
 
 from mmrerank.cross_encoder.transformer import Transformer
 from mmrerank.errors import CheckpointError
-from mmrerank.heads import Activation, LogitScore, Pooling, activation_by_name, make_logit_score
-from mmrerank.models import LoadOptions, fetch_checkpoint, load_backbone, load_head_modules, task_of
-from mmrerank.specs import HeadSpec, ResolvedSpec, SpecOverrides, read_facts, resolve
+from mmrerank.heads import (
+    Activation,
+    LogitScore,
+    Pooling,
+    activation_by_name,
+    build_head,
+    make_logit_score,
+)
+from mmrerank.models import (
+    EMBEDDED_MODEL,
+    LoadOptions,
+    fetch_checkpoint,
+    load_backbone,
+    load_head_modules,
+    task_of,
+)
+from mmrerank.specs import HeadSpec, PixelBudget, ResolvedSpec, SpecOverrides, read_facts, resolve
 
-__all__ = ["Built", "HubOptions", "best_device", "build_from_modules", "build_from_name"]
+__all__ = ["Built", "HubOptions", "Wishes", "best_device", "build", "load_options"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,42 +55,86 @@ class Built:
     saved: Mapping[str, Any] = field(default_factory=dict)
 
 
-def build_from_name(name: str, hub: HubOptions, options: LoadOptions, user: SpecOverrides) -> Built:
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """The caller's arguments, sorted by who reads them."""
+
+    hub: HubOptions
+    options: LoadOptions
+    user: SpecOverrides
+
+
+def load_options(
+    model_kwargs: Mapping[str, Any] | None,
+    processor_kwargs: Mapping[str, Any] | None,
+    config_kwargs: Mapping[str, Any] | None,
+    num_labels: int | None,
+    trust_remote_code: bool,
+) -> LoadOptions:
+    """The arguments for transformers; num_labels is one of the config's."""
+    labels = {} if num_labels is None else {"num_labels": num_labels}
+    return LoadOptions(
+        model=dict(model_kwargs or {}),
+        processor=dict(processor_kwargs or {}),
+        config={**(config_kwargs or {}), **labels},
+        trust_remote_code=trust_remote_code,
+    )
+
+
+def build(
+    name: str | None,
+    modules: Sequence[nn.Module] | Mapping[str, nn.Module] | None,
+    wishes: Wishes,
+) -> Built:
+    """Modules that the caller put together, else the named checkpoint, else the embedded one."""
+    processor = dict(wishes.options.processor)
+    user = wishes.user
+    if "chat_template" in processor:
+        user = replace(user, chat_template=processor.pop("chat_template"))
+    if {"min_pixels", "max_pixels"} <= set(processor):
+        # transformers has renamed these to `size`; here they are the budget of a picture.
+        pixels = PixelBudget(processor.pop("min_pixels"), processor.pop("max_pixels"))
+        user = replace(user, image=pixels)
+    if user.max_length is not None:
+        processor["model_max_length"] = user.max_length
+    options = replace(wishes.options, processor=processor)
+    if modules is None:
+        return _build_from_name(name or EMBEDDED_MODEL, wishes.hub, options, user)
+    return _build_from_modules(
+        list(modules.values() if isinstance(modules, Mapping) else modules), user
+    )
+
+
+def _build_from_name(
+    name: str, hub: HubOptions, options: LoadOptions, user: SpecOverrides
+) -> Built:
     """Load a checkpoint by folder, embedded name or repository id."""
-    pickles = options.model.get("use_safetensors") is False
+    trust = options.trust_remote_code
     folder = fetch_checkpoint(
         name,
         revision=hub.revision,
         cache_folder=hub.cache_folder,
         local_files_only=hub.local_files_only,
         token=hub.token,
-        trust_remote_code=options.trust_remote_code,
-        allow_pickle=pickles,
+        trust_remote_code=trust,
+        allow_pickle=options.model.get("use_safetensors") is False,
     )
     facts = read_facts(name, folder, config_overrides=options.config)
     spec = resolve(facts, user)
-    root = folder / next(
-        (module.path for module in facts.st.modules if module.kind == "Transformer"), ""
-    )
     task = task_of(spec.head.kind, facts)
+    root = folder / facts.st.transformer_path
     backbone = load_backbone(root, task, options, name=name, dtype=spec.dtype)
-    transformer = Transformer.from_backbone(backbone, facts)
-    keeps_modules = spec.sources["head"].startswith("checkpoint") and bool(facts.st.head_modules)
-    modules = (
-        load_head_modules(folder, facts, trust_remote_code=options.trust_remote_code)
-        if keeps_modules
-        else []
-    )
+    # The checkpoint's own modules, unless the head was decided elsewhere.
+    is_own_head = spec.sources["head"].startswith("checkpoint")
+    modules = load_head_modules(folder, facts, trust_remote_code=trust) if is_own_head else []
     if spec.head.kind == "logit-score" and not modules:
         modules = [make_logit_score(spec.head, backbone.tokenizer, name)]
-    num_labels = int(backbone.model.config.num_labels) if spec.head.kind == "builtin" else 1
-    activation = activation_by_name(
-        spec.head.activation, num_labels=num_labels, trust_remote_code=options.trust_remote_code
-    )
+    transformer = Transformer.from_backbone(backbone, facts)
+    activation = _activation(spec, modules, transformer, trust_remote_code=trust)
     return Built([transformer, *modules], spec, activation, saved=facts.st.model)
 
 
-def build_from_modules(modules: Sequence[nn.Module], user: SpecOverrides) -> Built:
+def _build_from_modules(modules: Sequence[nn.Module], user: SpecOverrides) -> Built:
     """Decide for modules that the caller has put together.
 
     Raises CheckpointError unless the first one is a Transformer.
@@ -84,15 +142,23 @@ def build_from_modules(modules: Sequence[nn.Module], user: SpecOverrides) -> Bui
     first = modules[0] if modules else None
     if not isinstance(first, Transformer):
         raise CheckpointError(
-            f"modules must begin with a Transformer, got {type(first).__name__}. "
-            "Example: modules=[Transformer(path, transformer_task='text-generation'), "
-            "LogitScore(9693, 2152)]."
+            f"modules must begin with a Transformer, got {type(first).__name__}. Example: "
+            "modules=[Transformer(path, transformer_task='text-generation'), LogitScore(9, 7)]."
         )
-    head = _head_of(first, modules[1:])
-    spec = resolve(first.facts, replace(user, head=head))
-    num_labels = int(first.config.num_labels) if head.kind == "builtin" else 1
-    return Built(
-        list(modules), spec, activation_by_name(spec.head.activation, num_labels=num_labels)
+    spec = resolve(first.facts, replace(user, head=_head_of(first, modules[1:])))
+    return Built(list(modules), spec, _activation(spec, modules[1:], first))
+
+
+def _activation(
+    spec: ResolvedSpec,
+    modules: Sequence[nn.Module],
+    transformer: Transformer,
+    *,
+    trust_remote_code: bool = False,
+) -> Activation:
+    num_labels = build_head(spec.head, modules, transformer.model).num_labels
+    return activation_by_name(
+        spec.head.activation, num_labels=num_labels, trust_remote_code=trust_remote_code
     )
 
 

@@ -11,12 +11,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from mmrerank.cross_encoder import calls, cards
-from mmrerank.cross_encoder.building import (
-    HubOptions,
-    best_device,
-    build_from_modules,
-    build_from_name,
-)
+from mmrerank.cross_encoder.building import HubOptions, Wishes, best_device, build, load_options
 from mmrerank.cross_encoder.legacy import init_arguments, predict_arguments
 from mmrerank.cross_encoder.settings import Settings
 from mmrerank.engine import TokenBudget
@@ -24,7 +19,7 @@ from mmrerank.errors import InputError, MissingExtra
 from mmrerank.heads import Activation, activation_name
 from mmrerank.inputs import iter_pairs
 from mmrerank.media import MediaPolicy
-from mmrerank.models import EMBEDDED_MODEL, LoadOptions, save_model
+from mmrerank.models import save_model
 from mmrerank.pipeline import CallOptions, Pipeline, rank_names
 from mmrerank.results import Ranking, rank_scores
 from mmrerank.specs import SpecOverrides
@@ -86,30 +81,19 @@ class CrossEncoder(Settings):
             raise MissingExtra(
                 f"backend={backend!r} is not available in this version; use backend='torch'."
             )
-        processing = dict(processor_kwargs or {})
-        user = SpecOverrides(
-            processor=processor,
-            chat_template=processing.pop("chat_template", None),
-            max_length=max_length,
-            prompts=prompts,
-            default_prompt_name=default_prompt_name,
+        wishes = Wishes(
+            hub=HubOptions(cache_folder, revision, local_files_only, token),
+            options=load_options(
+                model_kwargs, processor_kwargs, config_kwargs, num_labels, trust_remote_code
+            ),
+            user=SpecOverrides(
+                processor,
+                max_length=max_length,
+                prompts=prompts,
+                default_prompt_name=default_prompt_name,
+            ),
         )
-        if max_length is not None:
-            processing["model_max_length"] = max_length
-        labels = {} if num_labels is None else {"num_labels": num_labels}
-        options = LoadOptions(
-            dict(model_kwargs or {}),
-            processing,
-            {**(config_kwargs or {}), **labels},
-            trust_remote_code,
-        )
-        if modules is not None:
-            built = build_from_modules(
-                list(modules.values() if isinstance(modules, Mapping) else modules), user
-            )
-        else:
-            hub = HubOptions(cache_folder, revision, local_files_only, token)
-            built = build_from_name(model_name_or_path or EMBEDDED_MODEL, hub, options, user)
+        built = build(model_name_or_path, modules, wishes)
         super().__init__(*built.modules)
         self._spec = built.spec
         self._pipeline: Pipeline | None = None
@@ -120,14 +104,11 @@ class CrossEncoder(Settings):
         self.model_card_data = model_card_data
         self.activation_fn = activation_fn or built.activation
         self.keep_in_fp32_modules: list[str] = []
+        saved_fp32 = built.saved.get("keep_in_fp32_modules", [])
         self.set_keep_in_fp32_modules(
-            list(
-                keep_in_fp32_modules
-                if keep_in_fp32_modules is not None
-                else built.saved.get("keep_in_fp32_modules", [])
-            )
+            saved_fp32 if keep_in_fp32_modules is None else keep_in_fp32_modules
         )
-        if "device_map" not in options.model:
+        if "device_map" not in (model_kwargs or {}):
             self.to(device or best_device())
         self.eval()
 

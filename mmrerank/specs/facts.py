@@ -65,10 +65,7 @@ def read_facts(
     Raises CheckpointError when there is no config.json.
     """
     st = read_st_files(folder)
-    transformer_path = next(
-        (module.path for module in st.modules if module.kind == "Transformer"), ""
-    )
-    root = folder / transformer_path
+    root = folder / st.transformer_path
     config = read_json(root / "config.json")
     if config is None:
         raise CheckpointError(

@@ -17,6 +17,7 @@ from mmrerank.specs.match import best_match
 from mmrerank.specs.schema import (
     BudgetSpec,
     HeadSpec,
+    PixelBudget,
     ProcessorSpec,
     ResolvedSpec,
     TemplateSpec,
@@ -40,6 +41,7 @@ class SpecOverrides:
 
     processor: str | Path | None = None
     head: HeadSpec | None = None
+    image: PixelBudget | None = None
     chat_template: str | None = None
     max_length: int | None = None
     prompts: Mapping[str, str] | None = None
@@ -259,9 +261,15 @@ def _decide_modalities(decider: _Decider) -> tuple[Modality, ...]:
 
 
 def _decide_budget(decider: _Decider) -> BudgetSpec:
-    """ST form: as the checkpoint's media processor says, which is what the peer does; else the
-    folder's.
-    """
+    budget = _file_budget(decider)
+    if decider.user.image is None:
+        return budget
+    decider.sources["budget"] += f"; image: {USER}"
+    return replace(budget, image=decider.user.image)
+
+
+def _file_budget(decider: _Decider) -> BudgetSpec:
+    """ST form: as the checkpoint's media processor says, which the peer does; else the folder's."""
     folder = decider.folder
     if decider.has_st_form or folder is None:
         decider.sources["budget"] = f"{CHECKPOINT}: media processor"

@@ -57,6 +57,11 @@ class StFiles:
     model: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def transformer_path(self) -> str:
+        """Folder of the transformer inside the checkpoint, "" for the checkpoint's own."""
+        return next((module.path for module in self.modules if module.kind == "Transformer"), "")
+
+    @property
     def head_modules(self) -> tuple[StModule, ...]:
         """The modules after the transformer."""
         return tuple(module for module in self.modules if module.kind != "Transformer")
@@ -83,9 +88,9 @@ def read_st_files(folder: Path) -> StFiles:
             StModule(kind=kind, path=path, config=config, type=str(entry.get("type", "")))
         )
     transformer: Mapping[str, Any] = {}
-    transformer_path = next((module.path for module in modules if module.kind == "Transformer"), "")
+    root = folder / StFiles(tuple(modules)).transformer_path
     for file in TRANSFORMER_FILES:
-        transformer = read_json(folder / transformer_path / file, default={})
+        transformer = read_json(root / file, default={})
         if transformer:
             break
     return StFiles(tuple(modules), transformer, read_json(folder / MODEL_FILE, default={}))

@@ -13,6 +13,7 @@ from sentence_transformers import CrossEncoder as Peer
 
 from mmrerank import CrossEncoder
 from mmrerank.errors import CheckpointError
+from tests import checkpoints
 from tests.cross_encoder._samples import PAIRS, UNCLOSED_TEMPLATES, assert_same_scores, picture
 from tests.cross_encoder.conftest import FolderOf, ModelOf
 from tests.recipes import qwen3_reranker, qwen3_vl_reranker
@@ -137,3 +138,15 @@ def test_instruction_of_a_processor_folder_reaches_the_prompt(
     assert model.tokenizer.decode(given) == "system:Find rain.;query:a;document:c;"
     expected = model.predict([("a", "c")], prompt="Find bread.")
     assert_same_scores(model.predict([("a", "c")]), expected)
+
+
+def test_pixels_that_the_user_names_win_over_the_folders(tmp_path: Path) -> None:
+    folder = checkpoints.build_qwen3_vl_plain(tmp_path / "Qwen3-VL-Reranker-2B")
+    small = CrossEncoder(
+        str(folder), device="cpu", processor_kwargs={"min_pixels": 1024, "max_pixels": 4096}
+    )
+    assert (
+        small.preprocess([("a query", picture(640, 480, "red"))])["image_grid_thw"].prod()
+        <= 4096 // 256
+    )
+    assert "image: user" in small.describe()["sources"]["budget"]
