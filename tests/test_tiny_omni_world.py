@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import combinations
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from examples.train_tiny_omni.sounds import SAMPLING_RATE_HZ, make_sound
 from examples.train_tiny_omni.world import (
     ATTRIBUTES,
     HELD_OUT_SHAPES,
+    Kind,
     Scene,
     all_scenes,
     hard_negative,
@@ -24,7 +26,9 @@ from examples.train_tiny_omni.world import (
     random_named,
 )
 
-KINDS = ("picture", "clip", "sound")
+KINDS: tuple[Kind, ...] = ("picture", "clip", "sound")
+
+Array = np.ndarray[tuple[int, ...], np.dtype[np.uint8 | np.float32]]
 
 
 @pytest.fixture
@@ -35,12 +39,16 @@ def rng() -> np.random.Generator:
 @pytest.fixture(scope="module")
 def tiny_bank() -> Bank:
     """A bank with one blank medium for each training scene: texts are what is tested."""
-    blank = {
+    blank: dict[Kind, Array] = {
         "picture": np.zeros((1, 3, 64, 64), np.uint8),
         "clip": np.zeros((4, 3, 64, 64), np.uint8),
         "sound": np.zeros((80, 40), np.float32),
     }
-    sorts = {"picture": "image", "clip": "video", "sound": "audio"}
+    sorts: dict[Kind, Literal["image", "video", "audio"]] = {
+        "picture": "image",
+        "clip": "video",
+        "sound": "audio",
+    }
     bank = Bank()
     for kind in KINDS:
         for scene in all_scenes(kind, held_out=False):
