@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -127,10 +128,20 @@ def _segments(pairs: Sequence[LoadedPair]) -> tuple[list[str], list[str]]:
     return queries, [plain_text(pair.document) for pair in pairs]
 
 
-class ChatEncoder:
-    """Chat template, media placeholders expanded, tokenised as one string, scored at the last
-    token.
+@dataclass(frozen=True, slots=True)
+class _Prompt:
+    """A rendered prompt with its media expanded.
+
+    keys: the media in the order of the prompt; ranges: the characters [start, end) of each.
     """
+
+    text: str
+    keys: tuple[MediaKey, ...]
+    ranges: tuple[tuple[int, int], ...]
+
+
+class ChatEncoder:
+    """Chat template, media expanded, tokenised as one string, scored at the last token."""
 
     def __init__(
         self,
@@ -164,20 +175,17 @@ class ChatEncoder:
         return found
 
     def encode(self, pairs: Sequence[LoadedPair], features: Features) -> list[EncodedGroup]:
-        """One group a pair. Raises InputError when a text contains a placeholder token of the
-        model.
-        """
+        """One group a pair. Raises InputError when a text contains a placeholder of the model."""
         if not pairs:
             return []
-        rendered = self._template.render(pairs)
-        expanded = [
-            self._expand(prompt, self._media_of(pair), features)
-            for prompt, pair in zip(rendered, pairs, strict=True)
+        prompts = [
+            self._expand(text, self._media_of(pair), features)
+            for text, pair in zip(self._template.render(pairs), pairs, strict=True)
         ]
-        rows = self._tokenize([prompt for prompt, _ in expanded])
+        rows = self._tokenize([prompt.text for prompt in prompts])
         return [
-            self._group(pair, prompt, ids, keys, features)
-            for pair, (prompt, keys), ids in zip(pairs, expanded, rows, strict=True)
+            self._group(pair, prompt, row, features)
+            for pair, prompt, row in zip(pairs, prompts, rows, strict=True)
         ]
 
     def prompt(self, pair: LoadedPair) -> str:
@@ -196,41 +204,41 @@ class ChatEncoder:
     def _refuse_placeholders(self, pair: LoadedPair) -> None:
         if not self._modality_of:
             return
-        given = (Text(pair.instruction or ""),)
-        for role, parts in (
-            ("query", pair.query.parts),
-            ("document", pair.document.parts),
-            ("instruction", given),
-        ):
+        sides = {
+            "query": pair.query.parts,
+            "document": pair.document.parts,
+            "instruction": (Text(pair.instruction or ""),),
+        }
+        for role, parts in sides.items():
             for part in parts:
                 if isinstance(part, Text) and (found := self._placeholder.search(part.text)):
                     raise InputError(
                         f"pair {pair.index}, {role}: the text {shorten(part.text)} contains "
-                        f"{found.group()!r}, "
-                        "which stands for a medium in this model's prompts. Take it out of the "
-                        "text."
+                        f"{found.group()!r}, which stands for a medium in this model's prompts. "
+                        "Take it out of the text."
                     )
 
-    def _expand(
-        self, prompt: str, keys: Sequence[MediaKey], features: Features
-    ) -> tuple[str, list[MediaKey]]:
+    def _expand(self, rendered: str, keys: Sequence[MediaKey], features: Features) -> _Prompt:
         """Put each medium's tokens in place of its placeholder.
 
-        Returns the prompt and the keys in its order: a template may put one modality before
-        another,
-        within a modality it keeps the order.
+        A template may put one modality before another; within a modality it keeps the order.
         """
         waiting = {
-            modality: [k for k in keys if k.modality == modality]
+            modality: [key for key in keys if key.modality == modality]
             for modality in self._modality_of.values()
         }
+        pieces: list[str] = []
         order: list[MediaKey] = []
-
-        def expansion(match: re.Match[str]) -> str:
+        ranges: list[tuple[int, int]] = []
+        position = last = 0
+        for match in self._placeholder.finditer(rendered):
             order.append(waiting[self._modality_of[match.group()]].pop(0))
-            return features[order[-1]].expansion
-
-        return self._placeholder.sub(expansion, prompt), order
+            expansion = features[order[-1]].expansion
+            start = position + match.start() - last
+            pieces += [rendered[last : match.start()], expansion]
+            ranges.append((start, start + len(expansion)))
+            position, last = start + len(expansion), match.end()
+        return _Prompt("".join([*pieces, rendered[last:]]), tuple(order), tuple(ranges))
 
     def _tokenize(self, prompts: Sequence[str], **options: Any) -> Any:
         bos = self._tokenizer.bos_token
@@ -246,12 +254,7 @@ class ChatEncoder:
         return output if options else output["input_ids"]
 
     def _group(
-        self,
-        pair: LoadedPair,
-        prompt: str,
-        row: Sequence[int],
-        keys: Sequence[MediaKey],
-        features: Features,
+        self, pair: LoadedPair, prompt: _Prompt, row: Sequence[int], features: Features
     ) -> EncodedGroup:
         ids = np.asarray(row, dtype=np.int64)
         num_full = len(ids)
@@ -261,44 +264,40 @@ class ChatEncoder:
             token_ids=ids,
             score_at=(len(ids) - 1,),
             indices=(pair.index,),
-            media=self._spans(ids, keys, features),
+            media=self._spans(ids, prompt.keys, features),
             num_truncated=num_full - len(ids),
         )
 
     def _keep(
-        self, pair: LoadedPair, prompt: str, ids: np.ndarray, features: Features
+        self, pair: LoadedPair, prompt: _Prompt, ids: np.ndarray, features: Features
     ) -> np.ndarray:
-        offsets = np.asarray(
-            self._tokenize([prompt], return_offsets_mapping=True)["offset_mapping"][0]
-        )
-        special = np.isin(
-            ids,
-            np.asarray(
-                self._tokenizer.all_special_ids + list(self._tokenizer.added_tokens_decoder)
-            ),
-        )
+        """Which tokens of an over-long prompt stay: special ones and all of a medium's always."""
+        tokenised = self._tokenize([prompt.text], return_offsets_mapping=True)
+        offsets = np.asarray(tokenised["offset_mapping"][0])
+        special = [*self._tokenizer.all_special_ids, *self._tokenizer.added_tokens_decoder]
+        is_protected = np.isin(ids, np.asarray(special))
+        for start, end in prompt.ranges:
+            is_protected |= (offsets[:, 0] < end) & (offsets[:, 1] > start)
         document = self._side(pair, "document", prompt, features)
         query = self._side(pair, "query", prompt, features)
         assert self._max_length is not None
-        return tokens_to_keep(offsets, special, document, query, self._max_length)
+        return tokens_to_keep(offsets, is_protected, document, query, self._max_length)
 
     def _side(
-        self, pair: LoadedPair, role: Role, prompt: str, features: Features
+        self, pair: LoadedPair, role: Role, prompt: _Prompt, features: Features
     ) -> tuple[int, int]:
         """Characters [start, end) of the query or the document in the expanded prompt."""
         before, after = self._template.around(pair, role)
         other = pair.document if role == "query" else pair.query
         # The other side's media stand all before or all after this side.
         keys = [part.key for part in other.parts if isinstance(part, LoadedMedia)]
-        expanded = [self._expand(text, keys, features)[0] for text in (before, after)]
-        return len(expanded[0]), len(prompt) - len(expanded[1])
+        expanded = [self._expand(text, keys, features).text for text in (before, after)]
+        return len(expanded[0]), len(prompt.text) - len(expanded[1])
 
     def _spans(
         self, ids: np.ndarray, keys: Sequence[MediaKey], features: Features
     ) -> tuple[MediaSpan, ...]:
-        """Each medium owns the next num_tokens placeholder tokens; what stands between them is its
-        own too.
-        """
+        """Each medium owns the next num_tokens placeholder tokens, and what is between them."""
         if not keys:
             return ()
         positions = np.flatnonzero(np.isin(ids, self._placeholder_ids))

@@ -175,6 +175,21 @@ def test_only_text_of_the_document_is_cut_and_the_end_of_the_prompt_stays(
     assert LONG.startswith(kept)
 
 
+def test_times_that_a_family_writes_between_frames_are_never_cut(
+    folder_of: FolderOf, model_of: ModelOf
+) -> None:
+    frames = {"array": CLIP, "video_metadata": {"fps": 1.0, "frames_indices": [0, 1, 2, 3]}}
+    both = pair("the query", {"text": LONG, "video": frames})
+    (long,) = _encode(model_of("qwen3-vl"), both)
+    model = CrossEncoder(str(folder_of("qwen3-vl")), device="cpu", max_length=170)
+    (short,) = _encode(model, both)
+    assert (short.num_tokens, long.num_tokens > 300) == (170, True)
+    text = model.tokenizer.decode(short.token_ids)
+    assert "<0.5 seconds>" in text
+    assert "<2.5 seconds>" in text
+    assert short.media[0].length == long.media[0].length
+
+
 def test_query_is_cut_only_when_nothing_of_the_document_is_left(folder_of: FolderOf) -> None:
     model = CrossEncoder(str(folder_of("qwen3")), device="cpu", max_length=160)
     (group,) = _encode(model, pair(LONG, "short document"))
