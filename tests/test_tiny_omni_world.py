@@ -11,7 +11,7 @@ import pytest
 
 from examples.train_tiny_omni.bank import Bank
 from examples.train_tiny_omni.batches import Media
-from examples.train_tiny_omni.captions import describe
+from examples.train_tiny_omni.captions import describe, words_never_said
 from examples.train_tiny_omni.draw import draw_clip, draw_picture
 from examples.train_tiny_omni.pairs import PairMaker
 from examples.train_tiny_omni.sounds import SAMPLING_RATE_HZ, make_sound
@@ -22,6 +22,7 @@ from examples.train_tiny_omni.world import (
     Scene,
     all_scenes,
     hard_negative,
+    held_out_values,
     is_held_out,
     random_named,
 )
@@ -89,6 +90,13 @@ def test_negative_keeps_what_is_not_named_when_a_neighbour_is_free(rng):
     scene = Scene("picture", ("red", "square", "grey"))
     other = hard_negative(scene, frozenset({"shape"}), rng)
     assert (other["colour"], other["background"]) == ("red", "grey")
+
+
+def test_losses_leave_out_what_only_held_out_scenes_would_say():
+    scene = Scene("picture", ("red", "square", "grey"))
+    assert held_out_values(scene, "shape") == ["circle"]
+    assert held_out_values(scene, "background") == []
+    assert words_never_said(scene) == ("blue", "circle")
 
 
 def test_training_texts_never_name_a_held_out_coloured_shape(tiny_bank, rng):

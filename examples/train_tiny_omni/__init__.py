@@ -1,0 +1,1 @@
+"""Recipe of the embedded model `tiny-omni`: generated world, training, evaluation, demo files."""
