@@ -43,11 +43,11 @@ class Plan:
     """Minutes and learning rates of the stages, and pairs in one step."""
 
     minutes: float
-    tower_share: float = 0.09
-    text_share: float = 0.04
+    tower_share: float = 0.28
+    text_share: float = 0.03
     frozen_share: float = 0.35
     attribute_weight: float = 0.4
-    tower_lr: float = 1.0e-3
+    tower_lr: float = 1.2e-3
     lr: float = 1.2e-3
     text_pairs: int = 4
     evaluate_every_min: float = 4.0
@@ -260,7 +260,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for bank, states and model")
     parser.add_argument(
-        "--minutes", type=float, default=60.0, help="training time, without the bank"
+        "--minutes", type=float, default=70.0, help="training time, without the bank"
     )
     parser.add_argument("--bank-share", type=float, default=1.0, help="size of the bank of media")
     parser.add_argument("--evaluate-every-min", type=float, default=4.0)
