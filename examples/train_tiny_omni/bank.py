@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from .batches import Media
-from .draw import draw_change, draw_clip, draw_picture, draw_unrelated
+from .draw import draw_change, draw_clip, draw_picture
+from .photos import draw_unrelated
 from .sounds import make_sound, make_unrelated_sound
 from .world import Kind, Scene, all_scenes, is_held_out
 

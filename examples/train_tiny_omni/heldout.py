@@ -9,7 +9,7 @@ import torch
 from transformers import PreTrainedTokenizerFast, Qwen2_5OmniThinkerForConditionalGeneration
 
 from .bank import render
-from .batches import Media, Row, collate, forward_scores
+from .batches import Row, collate, forward_scores
 from .captions import describe
 from .world import Kind, Scene, all_scenes, hard_negative
 
@@ -86,8 +86,3 @@ class HeldOut:
 
 def _chunks(rows: Sequence[Row], size: int) -> list[Sequence[Row]]:
     return [rows[i : i + size] for i in range(0, len(rows), size)]
-
-
-def is_media(row: Row) -> bool:
-    """Tell whether the row holds a medium."""
-    return isinstance(row.query, Media) or any(isinstance(p, Media) for p in row.document)

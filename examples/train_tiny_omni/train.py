@@ -227,7 +227,7 @@ class Trainer:
         state = {
             "model": self.model.state_dict(), "heads": self.heads.state_dict(),
             "optimizer": self.optimizer.state_dict(), "stage": self.stage,
-            "elapsed_s": self.elapsed_s, "step": self.step, "rng": self.rng.bit_generator.state,
+            "elapsed_s": self.elapsed_s, "step": self.step,
         }  # fmt: skip
         torch.save(state, self.out / f"{name}.part")
         (self.out / f"{name}.part").rename(self.out / name)
@@ -236,20 +236,12 @@ class Trainer:
         """Go on from a saved state."""
         state = torch.load(path, weights_only=False)
         self.model.load_state_dict(state["model"])
-        if set(state) == {"model"}:
-            return
-        if "heads" in state:
-            self.heads.load_state_dict(state["heads"])
+        self.heads.load_state_dict(state["heads"])
         self.stage, self.elapsed_s, self.step = state["stage"], state["elapsed_s"], state["step"]
         self.optimizer = self._new_optimizer()
-        if "optimizer" in state:
-            self.optimizer.load_state_dict(state["optimizer"])
-        if self.team.rank == 0:
-            self.rng.bit_generator.state = state["rng"]
-        else:
-            self.rng.bit_generator.state = np.random.default_rng(
-                (self.step, self.team.rank)
-            ).bit_generator.state
+        self.optimizer.load_state_dict(state["optimizer"])
+        rng = np.random.default_rng((self.step, self.team.rank))
+        self.rng.bit_generator.state = rng.bit_generator.state
 
 
 _ORDER = ("tower", "text", "all")
@@ -265,9 +257,6 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--bank-share", type=float, default=1.0, help="size of the bank of media")
     parser.add_argument("--evaluate-every-min", type=float, default=4.0)
     parser.add_argument("--resume", type=Path, help="a saved state, such as DIR/last.pt")
-    parser.add_argument(
-        "--restart-stage", action="store_true", help="with --resume: give the stage its time again"
-    )
     parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
     args = parser.parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
@@ -287,8 +276,6 @@ def _work(rank: int, args: argparse.Namespace, port: int) -> None:
     trainer = Trainer(args.out, plan, bank, Team(rank, args.workers, port))
     if args.resume:
         trainer.resume(args.resume)
-    if args.restart_stage:
-        trainer.elapsed_s = 0.0
     trainer.run()
 
 
