@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from mmrerank.cross_encoder.transformer import Transformer
-from mmrerank.errors import InputError, MMRerankError
+from mmrerank.errors import InputError, MMRerankError, shorten
 from mmrerank.inputs import ParsedPairs, parse_document, parse_pairs
 from mmrerank.pipeline import CallOptions, OnError, Pipeline
 from mmrerank.results import Detail, details_of
@@ -31,6 +31,7 @@ __all__ = [
     "details",
     "features_of",
     "known_options",
+    "listed",
     "parse_inputs",
     "parse_ranking",
     "raising",
@@ -73,6 +74,19 @@ def parse_ranking(
                 raise
             pairs.append(DocumentError(index, error))
     return pairs
+
+
+def listed(documents: Any) -> list[Any]:
+    """The documents of rank as a list, whatever gives them one after the other.
+
+    Raises InputError for a single text or dict, which would fall apart into letters or keys.
+    """
+    if isinstance(documents, (str, bytes, Mapping)) or not isinstance(documents, Iterable):
+        raise InputError(
+            f"documents: got {type(documents).__name__} {shorten(documents)}; "
+            "rank takes a list of documents, also for a single one"
+        )
+    return list(documents)
 
 
 def with_instructions(

@@ -183,7 +183,7 @@ class CrossEncoder(Settings):
     def rank(
         self,
         query: Any,
-        documents: Sequence[Any],
+        documents: Iterable[Any],
         top_k: int | None = None,
         return_documents: bool = False,
         prompt_name: str | None = None,
@@ -213,7 +213,8 @@ class CrossEncoder(Settings):
                 "CrossEncoder.rank() only works for models with num_labels=1. "
                 "Consider using CrossEncoder.predict() with input pairs instead."
             )
-        parsed = calls.parse_ranking(query, documents, self, on_error)
+        given = calls.listed(documents)
+        parsed = calls.parse_ranking(query, given, self, on_error)
         pairs = calls.with_instructions(
             parsed, instruction, self._resolve_prompt(prompt, prompt_name)
         )
@@ -227,7 +228,7 @@ class CrossEncoder(Settings):
         )
         call = calls.Call(pairs, options, calls.known_options(kwargs, self.rank), show_progress_bar)
         results = self._score(call, device, pool, chunk_size)
-        return rank_scores(results, documents=documents if return_documents else None, top_k=top_k)
+        return rank_scores(results, documents=given if return_documents else None, top_k=top_k)
 
     def score_stream(
         self,

@@ -90,3 +90,15 @@ def test_html_escapes_what_comes_from_outside(ours_of: ModelOf) -> None:
     ranking = ours_of("bert").rank(QUERY, ["<script>alert(1)</script>"], return_documents=True)
     assert "<script>" not in ranking.to_html()
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in ranking.to_html()
+
+
+def test_documents_may_come_from_a_generator(ours_of: ModelOf) -> None:
+    made = (text for text in DOCUMENTS)
+    ranking = ours_of("bert").rank(QUERY, made, return_documents=True)
+    assert ranking == ours_of("bert").rank(QUERY, DOCUMENTS, return_documents=True)
+
+
+@pytest.mark.parametrize("documents", ["one text", {"text": "one"}, b"bytes", None, 3])
+def test_single_document_without_a_list_is_refused(documents: Any, ours_of: ModelOf) -> None:
+    with pytest.raises(InputError, match=r"documents: got .* takes a list"):
+        ours_of("bert").rank(QUERY, documents)
