@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -31,11 +32,14 @@ __all__ = [
 def open_input(name: str) -> Iterator[tuple[IO[str], Path]]:
     """A text file, or stdin for "-", and the folder that its relative paths start from."""
     if name == "-":
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            sys.stdin.reconfigure(encoding="utf-8-sig", errors="surrogateescape")
         yield sys.stdin, Path.cwd()
         return
     path = Path(name)
     try:
-        file = path.open(encoding="utf-8")
+        # Bytes that are no UTF-8 stay in their line, which is then refused by itself.
+        file = path.open(encoding="utf-8-sig", errors="surrogateescape")
     except OSError as error:
         raise CommandError(f"{name}: {error.strerror}") from error
     with file:

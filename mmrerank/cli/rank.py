@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,7 +18,7 @@ from mmrerank.cli._options import (
 )
 
 if TYPE_CHECKING:
-    from mmrerank import Document, Ranking
+    from mmrerank import Document
 
 __all__ = ["rank"]
 
@@ -32,7 +31,8 @@ def rank(
     documents: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="DOC...", help='Texts, paths or URLs; "-" reads one a line from stdin.'
+            metavar="DOC...",
+            help='Texts, paths or URLs; "-" reads one from each line of stdin that is not blank.',
         ),
     ] = None,
     documents_file: Annotated[
@@ -67,14 +67,14 @@ def rank(
     ranking = reranker.rank(
         wanted,
         parsed,
-        top_k=top_k,
         instruction=instruction,
         on_error="record" if keep_going else "raise",
     )
+    shown = ranking[:top_k]
     if as_json:
-        _print_json(ranking, given)
+        _print_json(shown, given)
     else:
-        _print_table(ranking, given, parsed)
+        _print_table(shown, given, parsed)
     for error in (entry["error"] for entry in ranking if "error" in entry):
         typer.echo(f"error: {error}", err=True)
     if ranking.usage.num_errors:
@@ -93,13 +93,16 @@ def _documents_of(
     arguments: list[str], documents_file: str | None, takes_media: bool
 ) -> tuple[list[Any], list[Document]]:
     """The documents as the user wrote them, and read."""
-    from mmrerank.cli._files import read_documents
+    from mmrerank.cli._files import open_input, read_documents
     from mmrerank.inputs import parse_document
 
     given: list[Any] = []
     for argument in arguments:
-        lines = [line.rstrip("\r\n") for line in sys.stdin] if argument == "-" else [argument]
-        given += [line for line in lines if line.strip()]
+        if argument == "-":
+            with open_input(argument) as (file, _):
+                given += [line.rstrip("\r\n") for line in file if line.strip()]
+        else:
+            given.append(argument)
     parsed = [
         parse_document(text, where=f"documents[{index}]", takes_media=takes_media)
         for index, text in enumerate(given)
@@ -107,10 +110,12 @@ def _documents_of(
     if documents_file is not None:
         raw, read = read_documents(documents_file, takes_media=takes_media)
         given, parsed = given + raw, parsed + read
+    if not given:
+        raise CommandError("no documents: nothing was read")
     return given, parsed
 
 
-def _print_json(ranking: Ranking, given: list[Any]) -> None:
+def _print_json(ranking: list[dict[str, Any]], given: list[Any]) -> None:
     entries = [
         {
             **entry,
@@ -122,7 +127,7 @@ def _print_json(ranking: Ranking, given: list[Any]) -> None:
     typer.echo(json.dumps(entries, ensure_ascii=False, indent=2))
 
 
-def _print_table(ranking: Ranking, given: list[Any], parsed: list[Document]) -> None:
+def _print_table(ranking: list[dict[str, Any]], given: list[Any], parsed: list[Document]) -> None:
     from mmrerank.cli._files import describe, kind_of
     from mmrerank.cli._tables import TextTable, print_table
 

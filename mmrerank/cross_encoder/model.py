@@ -109,7 +109,7 @@ class CrossEncoder(Settings):
             saved_fp32 if keep_in_fp32_modules is None else keep_in_fp32_modules
         )
         if "device_map" not in (model_kwargs or {}):
-            self.to(device or best_device())
+            self.move(device or best_device())
         self.eval()
 
     # ------------------------------------------------------------ scoring
@@ -265,7 +265,7 @@ class CrossEncoder(Settings):
 
             return pools.score(self, call, device, pool, chunk_size)
         if device is not None:
-            self.to(device)
+            self.move(device)
         return self.score_call(call)
 
     def score_call(self, call: calls.Call) -> list[Score | DocumentError]:

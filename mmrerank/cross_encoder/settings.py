@@ -14,7 +14,7 @@ from torch import nn
 from mmrerank.cross_encoder import cards
 from mmrerank.cross_encoder.precision import compute_in_fp32
 from mmrerank.cross_encoder.transformer import Transformer
-from mmrerank.errors import InputError
+from mmrerank.errors import EngineError, InputError
 from mmrerank.heads import Activation, activation_by_name
 from mmrerank.media import MediaPolicy
 from mmrerank.pipeline import Pipeline
@@ -39,6 +39,7 @@ class Settings(nn.Sequential):
     keep_in_fp32_modules: list[str]
     _spec: ResolvedSpec
     _pipeline: Pipeline | None
+    _tokenizer_limit: int
 
     @property
     def media_policy(self) -> MediaPolicy:
@@ -61,8 +62,12 @@ class Settings(nn.Sequential):
     @property
     def pipeline(self) -> Pipeline:
         """The data line for the settings in force."""
+        limit = self.transformer.max_seq_length
+        if self._pipeline is not None and limit != self._tokenizer_limit:
+            # Set on the tokenizer itself, as scripts for the peer do.
+            self.max_seq_length = limit
         if self._pipeline is None:
-            self._pipeline = self._make_pipeline(self._spec)
+            self._pipeline, self._tokenizer_limit = self._make_pipeline(self._spec), limit
         return self._pipeline
 
     def _make_pipeline(self, spec: ResolvedSpec) -> Pipeline:
@@ -149,10 +154,9 @@ class Settings(nn.Sequential):
 
     @max_seq_length.setter
     def max_seq_length(self, value: int) -> None:
+        truncation = replace(self._spec.truncation, max_length=value)  # refuses what is no length
+        self._spec = replace(self._spec, truncation=truncation)
         self.transformer.max_seq_length = value
-        self._spec = replace(
-            self._spec, truncation=replace(self._spec.truncation, max_length=value)
-        )
         self._changed()
 
     @property
@@ -216,6 +220,14 @@ class Settings(nn.Sequential):
     def device(self) -> torch.device:
         """Where the weights are."""
         return next(self.parameters()).device
+
+    def move(self, device: str | torch.device) -> None:
+        """Move the weights. Raises EngineError when there is no such device."""
+        try:
+            self.to(device)
+        except (RuntimeError, AssertionError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise EngineError(f"device={str(device)!r} cannot be used: {reason}") from error
 
     @property
     def dtype(self) -> torch.dtype:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -15,11 +16,20 @@ from mmrerank.heads import Activation, Head, activation_by_name, build_head
 from mmrerank.media import MediaPolicy
 from mmrerank.models import Backbone
 from mmrerank.pipeline.loading import PairLoader
-from mmrerank.pipeline.options import CallOptions, OnError, rank_names
+from mmrerank.pipeline.options import CallOptions, rank_names
 from mmrerank.prompting import MediaFeature, PairEncoder, build_encoder
 from mmrerank.results import Ranking, rank_scores
 from mmrerank.specs import ResolvedSpec
-from mmrerank.types import Document, DocumentError, EncodedGroup, LoadedPair, MediaKey, Pair, Score
+from mmrerank.types import (
+    Document,
+    DocumentError,
+    EncodedGroup,
+    LoadedDocument,
+    LoadedPair,
+    MediaKey,
+    Pair,
+    Score,
+)
 
 __all__ = ["Pipeline"]
 
@@ -92,7 +102,7 @@ class Pipeline:
         num_truncated = 0
         for window in self._loader.windows(pairs, options):
             loaded = [pair for pair in window if isinstance(pair, LoadedPair)]
-            encoded, features, failed = self._encode(loaded, options.on_error)
+            encoded, features, failed = self._encode(loaded, options)
             scores = self._run(encoded, features, options)
             failed.update(
                 {error.index: error for error in window if isinstance(error, DocumentError)}
@@ -119,15 +129,14 @@ class Pipeline:
     # ------------------------------------------------------------ stages
 
     def _encode(
-        self, pairs: Sequence[LoadedPair], on_error: OnError
+        self, pairs: Sequence[LoadedPair], options: CallOptions
     ) -> tuple[list[EncodedGroup], dict[MediaKey, MediaFeature], dict[int, DocumentError]]:
-        """Stages 3 and 4 at once; pair by pair only when one fails and errors are recorded."""
+        """Stages 3 and 4 at once; pair by pair only when one fails, to find and name it."""
         try:
             features = self.encoder.features_of(pairs)
             return self.encoder.encode(pairs, features), features, {}
         except MMRerankError:
-            if on_error == "raise":
-                raise
+            pass  # raised again below, with the pair's name
         encoded: list[EncodedGroup] = []
         features = {}
         failed: dict[int, DocumentError] = {}
@@ -137,8 +146,25 @@ class Pipeline:
                 encoded += self.encoder.encode([pair], own)
                 features.update(own)
             except MMRerankError as error:
-                failed[pair.index] = DocumentError(pair.index, error)
+                failed[pair.index] = self._named(error, pair, options)
         return encoded, features, failed
+
+    def _named(self, error: MMRerankError, pair: LoadedPair, options: CallOptions) -> DocumentError:
+        """The error with the name of the side it lies in; raised where the options say so."""
+        query, document = options.names(Pair(pair.index, Document(()), Document(())))
+        is_query = self._fails_alone(replace(pair, document=LoadedDocument(())))
+        named = type(error)(f"{query if is_query else document}: {error}")
+        named.__cause__ = error.__cause__
+        if options.on_error == "raise" or (is_query and options.query_must_load):
+            raise named
+        return DocumentError(pair.index, named)
+
+    def _fails_alone(self, pair: LoadedPair) -> bool:
+        try:
+            self.encoder.encode([pair], self.encoder.features_of([pair]))
+        except MMRerankError:
+            return True
+        return False
 
     def _run(
         self,

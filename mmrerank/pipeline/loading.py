@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from mmrerank.errors import UnsupportedModality
+from mmrerank.errors import InputError, UnsupportedModality, shorten
 from mmrerank.media import MediaCache, MediaPolicy, load_documents
 from mmrerank.pipeline.options import CallOptions, Names
 from mmrerank.specs import ResolvedSpec
@@ -77,12 +77,19 @@ class PairLoader:
 
     def _refusals(self, pair: Pair, names: tuple[str, str]) -> tuple[Exception | None, ...]:
         """Why this model cannot take the query, the document; asked before anything is opened."""
+        given = Document((*pair.query.parts, Text(pair.instruction or "")))
         return tuple(
             self._refusal(side, name)
-            for name, side in zip(names, (pair.query, pair.document), strict=True)
+            for name, side in zip(names, (given, pair.document), strict=True)
         )
 
-    def _refusal(self, side: Document, name: str) -> UnsupportedModality | None:
+    def _refusal(self, side: Document, name: str) -> InputError | None:
+        for part in side.parts:
+            if isinstance(part, Text) and not _is_unicode(part.text):
+                return InputError(
+                    f"{name}: the text {shorten(part.text)} holds half a character (a lone "
+                    "surrogate), as bytes that are no UTF-8 leave behind. Decode it anew."
+                )
         for modality in side.modalities:
             if modality not in self._spec.modalities:
                 return UnsupportedModality(
@@ -91,6 +98,14 @@ class PairLoader:
                     "text that looks like a file in mmrerank.Text(...)."
                 )
         return None
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _record(

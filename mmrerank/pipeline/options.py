@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from mmrerank.engine import TokenBudget
+from mmrerank.errors import InputError
 from mmrerank.heads import Activation
 from mmrerank.types import Pair
 
@@ -52,3 +53,7 @@ class CallOptions:
     window: Window = Window()
     names: Names = field(default=_predict_names)
     query_must_load: bool = False
+
+    def __post_init__(self) -> None:
+        if self.on_error not in ("raise", "record"):
+            raise InputError(f'on_error={self.on_error!r}: allowed are "raise" and "record"')

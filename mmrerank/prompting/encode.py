@@ -112,6 +112,8 @@ class SegmentEncoder:
 
     def _group(self, pair: LoadedPair, fields: Any, num_full: int) -> EncodedGroup:
         ids = np.asarray(fields["input_ids"], dtype=np.int64)
+        if len(ids) == 0:
+            raise InputError("query and document are both empty: there is nothing to score")
         types = fields.get("token_type_ids")
         return EncodedGroup(
             token_ids=ids,
@@ -213,7 +215,7 @@ class ChatEncoder:
             for part in parts:
                 if isinstance(part, Text) and (found := self._placeholder.search(part.text)):
                     raise InputError(
-                        f"pair {pair.index}, {role}: the text {shorten(part.text)} contains "
+                        f"the text {shorten(part.text)} of the {role} contains "
                         f"{found.group()!r}, which stands for a medium in this model's prompts. "
                         "Take it out of the text."
                     )

@@ -96,6 +96,12 @@ class MediaPreparer:
             ) from error
         ids = output["input_ids"][0]
         kinds = torch.tensor(list(self.token_types))
+        num_tokens = int(torch.isin(ids, kinds).sum())
+        if num_tokens == 0:
+            raise MediaUnreadable(
+                f"this {loaded.modality} ({_describe(loaded)}) is too short: the model's media "
+                "processor makes no token of it. Leave it out, or give a longer one."
+            )
         # Decoding gives the text back exactly: placeholders are special tokens, what stands between
         # is short.
         text = self._processor.tokenizer.decode(
@@ -104,7 +110,7 @@ class MediaPreparer:
         return MediaFeature(
             key=loaded.key,
             expansion=text,
-            num_tokens=int(torch.isin(ids, kinds).sum()),
+            num_tokens=num_tokens,
             tensors={
                 name: _as_tensor(value)
                 for name, value in output.items()

@@ -42,6 +42,6 @@ def tokens_to_keep(
         raise InputError(
             f"media and the template take {len(offsets) - (~keep).sum():,} tokens, max_length "
             "allows "
-            f"{max_length:,}. Raise max_length, or give fewer, smaller pictures or shorter clips."
+            f"{max_length:,}. Raise max_length; where there are media, give fewer or smaller ones."
         )
     return keep
