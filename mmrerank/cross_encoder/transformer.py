@@ -11,17 +11,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from mmrerank.errors import CheckpointError
-from mmrerank.models import Backbone, LoadOptions, fetch_checkpoint, load_backbone
+from mmrerank.models import OUTPUT_OF_TASK, Backbone, LoadOptions, fetch_checkpoint, load_backbone
 from mmrerank.specs import CheckpointFacts, read_facts
 
 __all__ = ["Transformer"]
-
-_OUTPUTS = {
-    "sequence-classification": ("logits", "scores"),
-    "text-generation": ("logits", "causal_logits"),
-    "any-to-any": ("logits", "causal_logits"),
-    "feature-extraction": ("last_hidden_state", "token_embeddings"),
-}
 
 
 class Transformer(nn.Module):
@@ -43,9 +36,9 @@ class Transformer(nn.Module):
         max_seq_length: int | None = None,
     ) -> None:
         super().__init__()
-        if transformer_task not in _OUTPUTS:
+        if transformer_task not in OUTPUT_OF_TASK:
             raise CheckpointError(
-                f"transformer_task={transformer_task!r}: allowed are {', '.join(_OUTPUTS)}"
+                f"transformer_task={transformer_task!r}: allowed are {', '.join(OUTPUT_OF_TASK)}"
             )
         folder = fetch_checkpoint(model_name_or_path)
         processing = dict(processor_kwargs or {})
@@ -93,7 +86,7 @@ class Transformer(nn.Module):
     @property
     def module_output_name(self) -> str:
         """Key that `forward` writes."""
-        return _OUTPUTS[self.transformer_task][1]
+        return OUTPUT_OF_TASK[self.transformer_task][1]
 
     @property
     def max_seq_length(self) -> int:
@@ -116,7 +109,7 @@ class Transformer(nn.Module):
         if "logits_to_keep" in self._accepted and "logits_to_keep" in features:
             inputs["logits_to_keep"] = features["logits_to_keep"]
         output = self.model(**inputs, return_dict=True)
-        features[self.module_output_name] = output[_OUTPUTS[self.transformer_task][0]]
+        features[self.module_output_name] = output[OUTPUT_OF_TASK[self.transformer_task][0]]
         return features
 
     def extra_repr(self) -> str:

@@ -2,10 +2,11 @@
 
 from mmrerank.models.hub import EMBEDDED_MODEL, fetch_checkpoint
 from mmrerank.models.load import Backbone, LoadOptions, load_backbone, load_head_modules, task_of
-from mmrerank.models.save import save_model
+from mmrerank.models.save import OUTPUT_OF_TASK, save_model
 
 __all__ = [
     "EMBEDDED_MODEL",
+    "OUTPUT_OF_TASK",
     "Backbone",
     "LoadOptions",
     "fetch_checkpoint",

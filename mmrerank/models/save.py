@@ -19,7 +19,7 @@ from mmrerank.specs.st_format import (
     write_st_files,
 )
 
-__all__ = ["save_model", "st_transformer_config"]
+__all__ = ["OUTPUT_OF_TASK", "save_model", "st_transformer_config"]
 
 _TYPES = {
     "LogitScore": LOGIT_SCORE_TYPE,
@@ -27,7 +27,8 @@ _TYPES = {
     "Dense": "sentence_transformers.base.modules.dense.Dense",
     "LayerNorm": "sentence_transformers.sentence_transformer.modules.layer_norm.LayerNorm",
 }
-_OUTPUT_OF_TASK = {
+# Task -> what transformers calls its output, and what the peer's module form does.
+OUTPUT_OF_TASK = {
     "sequence-classification": ("logits", "scores"),
     "text-generation": ("logits", "causal_logits"),
     "any-to-any": ("logits", "causal_logits"),
@@ -73,7 +74,7 @@ def save_model(
 
 def st_transformer_config(backbone: Backbone, spec: ResolvedSpec) -> dict[str, Any]:
     """Content of sentence_bert_config.json."""
-    method_output, module_output = _OUTPUT_OF_TASK[backbone.task]
+    method_output, module_output = OUTPUT_OF_TASK[backbone.task]
     entry = {"method": "forward", "method_output_name": method_output}
     modality_config: dict[str, Any] = {modality: dict(entry) for modality in spec.modalities}
     config: dict[str, Any] = {

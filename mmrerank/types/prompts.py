@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -77,4 +76,3 @@ class Score:
     value: np.ndarray
     num_tokens: int
     num_truncated: int = 0
-    timings_s: Mapping[str, float] = field(default_factory=dict)
