@@ -1,61 +1,82 @@
-"""Which kind of file some first bytes are of."""
+"""Which kind of file, and which format, some first bytes are of."""
 
 from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-__all__ = ["HEAD_BYTES", "MediaKind", "has_poor_timestamps", "sniff_bytes"]
+__all__ = [
+    "FORMATS",
+    "HEAD_BYTES",
+    "MediaKind",
+    "has_poor_timestamps",
+    "sniff_bytes",
+    "sniff_format",
+]
 
 MediaKind: TypeAlias = Literal["image", "audio", "video", "pdf"]
 
 HEAD_BYTES = 256  # enough for every rule here
 
-_PREFIXES: tuple[tuple[bytes, MediaKind], ...] = (
-    (b"\x89PNG\r\n\x1a\n", "image"),
-    (b"\xff\xd8\xff", "image"),
-    (b"GIF87a", "image"),
-    (b"GIF89a", "image"),
-    (b"II*\x00", "image"),
-    (b"MM\x00*", "image"),
-    (b"fLaC", "audio"),
-    (b"ID3", "audio"),
-    (b"#!AMR", "audio"),
-    (b"\x1aE\xdf\xa3", "video"),  # Matroska and WebM
-    (b"FLV\x01", "video"),
-    (b"0&\xb2u\x8ef\xcf\x11", "video"),  # ASF: wmv
+# mp4: also QuickTime and M4A; matroska: also WebM; mpeg: program and transport streams; asf: WMV.
+_KIND_OF_FORMAT: dict[str, MediaKind] = {
+    **dict.fromkeys(("jpeg", "png", "gif", "webp", "bmp", "tiff", "avif", "heic"), "image"),
+    **dict.fromkeys(("wav", "flac", "mp3", "aac", "ogg", "m4a", "aiff", "amr"), "audio"),
+    **dict.fromkeys(("mp4", "matroska", "avi", "mpeg", "asf", "flv", "ogv"), "video"),
+    "pdf": "pdf",
+}
+FORMATS: tuple[str, ...] = tuple(_KIND_OF_FORMAT)
+
+_PREFIXES: tuple[tuple[bytes, str], ...] = (
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"GIF87a", "gif"),
+    (b"GIF89a", "gif"),
+    (b"II*\x00", "tiff"),
+    (b"MM\x00*", "tiff"),
+    (b"fLaC", "flac"),
+    (b"ID3", "mp3"),
+    (b"#!AMR", "amr"),
+    (b"\x1aE\xdf\xa3", "matroska"),
+    (b"FLV\x01", "flv"),
+    (b"0&\xb2u\x8ef\xcf\x11", "asf"),
     (b"%PDF-", "pdf"),
 )
-_RIFF_KINDS: dict[bytes, MediaKind] = {b"WEBP": "image", b"WAVE": "audio", b"AVI ": "video"}
-_AUDIO_BRANDS = frozenset({b"M4A ", b"M4B ", b"M4P ", b"F4A "})
-_IMAGE_BRANDS = frozenset({b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1"})
+_RIFF_FORMATS = {b"WEBP": "webp", b"WAVE": "wav", b"AVI ": "avi"}
+_FORMAT_OF_BRAND = {
+    **dict.fromkeys((b"M4A ", b"M4B ", b"M4P ", b"F4A "), "m4a"),
+    **dict.fromkeys((b"avif", b"avis"), "avif"),
+    **dict.fromkeys((b"heic", b"heix", b"mif1", b"msf1"), "heic"),
+}
 
 
 def sniff_bytes(head: bytes) -> MediaKind | None:
     """Kind of a file by its first bytes (HEAD_BYTES of them), None where they tell nothing."""
-    for prefix, kind in _PREFIXES:
+    name = sniff_format(head)
+    return None if name is None else _KIND_OF_FORMAT[name]
+
+
+def sniff_format(head: bytes) -> str | None:
+    """One of FORMATS by a file's first bytes (HEAD_BYTES of them), None where they tell nothing."""
+    for prefix, name in _PREFIXES:
         if head.startswith(prefix):
-            return kind
+            return name
     if head[:4] in (b"RIFF", b"RF64"):
-        return _RIFF_KINDS.get(head[8:12])
+        return _RIFF_FORMATS.get(head[8:12])
     if head[4:8] == b"ftyp":
-        return _kind_of_brand(head[8:12])
+        return _FORMAT_OF_BRAND.get(head[8:12], "mp4")
     if head[4:8] in (b"moov", b"mdat", b"wide", b"free", b"skip") and head[:1] == b"\x00":
-        return "video"  # QuickTime without ftyp
+        return "mp4"  # QuickTime without ftyp
     if head[:4] == b"OggS":
-        return "video" if b"theora" in head[:128] else "audio"
+        return "ogv" if b"theora" in head[:128] else "ogg"
     if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
-        return "audio"
+        return "aiff"
     if _is_mpeg_stream(head):
-        return "video"
+        return "mpeg"
     if _is_bmp(head):
-        return "image"
-    return "audio" if _is_mpeg_audio(head) else None
-
-
-def _kind_of_brand(brand: bytes) -> MediaKind:
-    if brand in _IMAGE_BRANDS:
-        return "image"
-    return "audio" if brand in _AUDIO_BRANDS else "video"
+        return "bmp"
+    if _is_mpeg_audio(head):
+        return "aac" if head[1] & 0x06 == 0 else "mp3"
+    return None
 
 
 def has_poor_timestamps(head: bytes) -> bool:

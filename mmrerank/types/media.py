@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -30,6 +30,11 @@ class DecodeBudget:
 
     Number of frames = seconds of the clip · fps, within [min_frames, max_frames], at most the
     clip's own, floored to `frame_multiple`; they lie evenly from the first to the last.
+
+    transparency: what a see-through picture is laid over; "drop" keeps the colours below it, as
+    pillow's convert("RGB") does. sound_of_video: the sound track of a clip follows it as a part of
+    its own. fast: pictures and frames may be shrunk while they are decoded, down to no less than
+    `max_image_pixels` or `max_frame_pixels` (None = not shrunk): quicker, and not exactly equal.
     """
 
     sampling_rate_hz: int = 16_000
@@ -39,12 +44,19 @@ class DecodeBudget:
     max_frames: int = 64
     frame_multiple: int = 2
     pdf_page_px: int = 1_024  # longer side of a rendered PDF page
+    transparency: Literal["white", "black", "drop"] = "white"
+    sound_of_video: bool = False
+    fast: bool = False
+    max_image_pixels: int | None = None
+    max_frame_pixels: int | None = None
 
     def __post_init__(self) -> None:
         positive = ("sampling_rate_hz", "max_audio_s", "fps", "max_frames", "frame_multiple")
         for name in (*positive, "pdf_page_px"):
             if not getattr(self, name) > 0:
                 raise SpecError(f"{name}={getattr(self, name)}: needs a number above 0")
+        if self.transparency not in ("white", "black", "drop"):
+            raise SpecError(f"transparency={self.transparency!r}: allowed are white, black, drop")
         if not 0 <= self.min_frames <= self.max_frames:
             raise SpecError(
                 f"min_frames={self.min_frames} and max_frames={self.max_frames}: "
@@ -75,10 +87,14 @@ class DecodedImage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedAudio:
-    """samples: (num_samples,) float32 in about [-1, 1], one channel, at `sampling_rate_hz`."""
+    """samples: (num_samples,) float32 in about [-1, 1], one channel, at `sampling_rate_hz`.
+
+    cut_s: seconds of the sound behind the budget's `max_audio_s`, which the model does not hear.
+    """
 
     samples: np.ndarray
     sampling_rate_hz: int
+    cut_s: float = 0.0
 
     @property
     def num_bytes(self) -> int:
