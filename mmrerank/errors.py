@@ -6,6 +6,7 @@ document
 │   ├── AmbiguousInput                 a string or object that could mean two things; names the part
 to wrap it in
 │   ├── UnsupportedInput (TypeError)   an object of a type that no part takes
+│   ├── WrongArgument (TypeError)      an argument of a call has the wrong type, or an unknown name
 │   └── UnsupportedModality            this model takes no such part
 ├── MediaError (ValueError)            a picture, sound, clip or page that cannot be had
 │   ├── MediaNotFound (FileNotFoundError)
@@ -20,9 +21,12 @@ to wrap it in
 └── MissingExtra (ImportError)         an optional dependency is needed
 
 Each also derives from the builtin that users of sentence-transformers catch, given in brackets.
+No message is longer than 2,000 characters, whatever is put into it.
 """
 
 from __future__ import annotations
+
+import reprlib
 
 __all__ = [
     "AmbiguousInput",
@@ -41,12 +45,23 @@ __all__ = [
     "Stopped",
     "UnsupportedInput",
     "UnsupportedModality",
+    "WrongArgument",
     "shorten",
 ]
 
+# A little less than 2,000: callers put a name, or "error:", before a message.
+_MAX_MESSAGE_CHARS = 1_900
+
 
 class MMRerankError(Exception):
-    """Base of every error of this package."""
+    """Base of every error of this package. Longer messages are cut in the middle."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        cut = (_cut(arg, _MAX_MESSAGE_CHARS) if isinstance(arg, str) else arg for arg in args)
+        super().__init__(*cut, **kwargs)
+
+    def __str__(self) -> str:
+        return _cut(super().__str__(), _MAX_MESSAGE_CHARS)
 
 
 class InputError(MMRerankError, ValueError):
@@ -59,6 +74,10 @@ class AmbiguousInput(InputError):
 
 class UnsupportedInput(InputError, TypeError):
     """No part takes an object of this type."""
+
+
+class WrongArgument(InputError, TypeError):
+    """An argument of a call is of the wrong type, or there is none of that name."""
 
 
 class UnsupportedModality(InputError):
@@ -113,15 +132,26 @@ def shorten(value: object, *, max_chars: int = 80) -> str:
     """Text from outside, quoted and cut in the middle, fit for an error message."""
     if isinstance(value, str):
         # Cut before quoting: repr of a megabyte of text would itself be slow.
-        head = (
-            value
-            if len(value) <= max_chars
-            else value[: max_chars * 2 // 3] + "…" + value[-max_chars // 4 :]
-        )
-        return repr(head)
-    text = (
-        repr(value)
-        if not isinstance(value, (bytes, bytearray, memoryview))
-        else f"{len(value):,} bytes"
-    )
-    return text if len(text) <= max_chars else text[: max_chars - 1] + "…"
+        return _cut(repr(_cut(value, max_chars)), 2 * max_chars)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return f"{len(value):,} bytes"
+    try:
+        return _cut(_brief(max_chars).repr(value), max_chars)
+    except Exception as error:  # somebody else's __repr__ must not hide what is wrong
+        return f"<{type(value).__name__} whose repr raises {type(error).__name__}>"
+
+
+def _brief(max_chars: int) -> reprlib.Repr:
+    """repr that visits the first items only: that of a million pairs would itself be slow."""
+    brief = reprlib.Repr()
+    brief.maxstring = brief.maxother = brief.maxlong = max_chars
+    brief.maxlist = brief.maxtuple = brief.maxdict = brief.maxset = 20
+    return brief
+
+
+def _cut(text: str, max_chars: int) -> str:
+    """At most `max_chars` characters: the beginning, "…" and the end."""
+    if len(text) <= max_chars:
+        return text
+    num_last = max_chars // 4
+    return f"{text[: max_chars - num_last - 1]}…{text[-num_last:]}"

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1] / "mmrerank"
 # A module may import from its own package and from any lower number, also inside a function.
 LAYERS = {
     "caching": 0,
+    "locks": 0,
     "errors": 0,
     "types": 0,
     "inputs": 1,
@@ -33,6 +34,7 @@ LAYERS = {
     "util": 12,
     "jobs": 13,
     "serving": 13,
+    "diagnosis": 13,
     "integrations": 13,
     "scale": 14,
     "cli": 15,
@@ -62,6 +64,7 @@ MAY_USE_NETWORK = ("media/",)
 MAY_OPEN_FILES = (
     *("media/", "models/", "specs/"),  # media; files of checkpoints and processor folders
     *("evaluation/", "training/", "jobs/", "serving/", "cli/"),  # files of their own
+    "diagnosis/",  # what the system says of its memory
 )
 WITHOUT_TORCH = (
     "inputs/",

@@ -1,1 +1,1 @@
-"""The command line: rank, score, info, processors and demo. It computes nothing itself."""
+"""The command line: rank, score, info, processors, demo and doctor. It computes nothing itself."""

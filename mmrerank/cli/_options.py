@@ -9,6 +9,7 @@ from typer.exceptions import TyperException
 
 if TYPE_CHECKING:
     from mmrerank import CrossEncoder
+    from mmrerank.cli._media import MediaFlags
 
 __all__ = ["CommandError", "Device", "Instruction", "ModelName", "Processor", "load_model"]
 
@@ -37,7 +38,12 @@ Instruction = Annotated[
 ]
 
 
-def load_model(name: str | None, device: str | None, processor: str | None) -> CrossEncoder:
+def load_model(
+    name: str | None,
+    device: str | None,
+    processor: str | None,
+    media: MediaFlags | None = None,
+) -> CrossEncoder:
     """Load the model that the options name; a download shows its progress on stderr."""
     from transformers.utils import logging as transformers_logging
 
@@ -45,4 +51,12 @@ def load_model(name: str | None, device: str | None, processor: str | None) -> C
 
     # Reading weights from the disk takes a moment and would leave a bar on stderr each time.
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    return CrossEncoder(name, device=device, processor=processor)
+    if media is None:
+        return CrossEncoder(name, device=device, processor=processor)
+    return CrossEncoder(
+        name,
+        device=device,
+        processor=processor,
+        media_policy=media.policy(),
+        fast_decode=media.fast_decode or None,  # None = as the model says
+    )

@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from mmrerank.cli import demo, info, processors, rank, score
+from mmrerank.cli import demo, doctor, info, processors, rank, score
+from mmrerank.cli._media import CommandWithMedia
 from mmrerank.errors import MMRerankError
 
 __all__ = ["app", "main"]
@@ -49,11 +50,12 @@ def options(
     """Score how well texts, images, sounds and clips answer a query."""
 
 
-app.command("rank")(rank.rank)
-app.command("score")(score.score)
+app.command("rank", cls=CommandWithMedia)(rank.rank)
+app.command("score", cls=CommandWithMedia)(score.score)
 app.command("info")(info.info)
 app.command("processors")(processors.processors)
 app.command("demo")(demo.demo)
+app.command("doctor")(doctor.doctor)
 
 
 def main(argv: list[str] | None = None) -> int:

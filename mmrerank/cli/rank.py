@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mmrerank.cli._media import MediaFlags, with_media_flags
 from mmrerank.cli._options import (
     CommandError,
     Device,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["rank"]
 
 
+@with_media_flags
 def rank(
     query: Annotated[
         str,
@@ -57,12 +59,14 @@ def rank(
             help="Rank the others when a document cannot be read; it stands last, exit code 1.",
         ),
     ] = False,
+    *,
+    media: MediaFlags,
 ) -> None:
     """Order documents for a query, best first."""
     wanted = _query_of(query, image=query_image, audio=query_audio, video=query_video)
     if not documents and documents_file is None:
         raise CommandError("no documents: name some after the query, or use --documents FILE")
-    reranker = load_model(model, device, processor)
+    reranker = load_model(model, device, processor, media)
     given, parsed = _documents_of(documents or [], documents_file, reranker.supports_media)
     ranking = reranker.rank(
         wanted,

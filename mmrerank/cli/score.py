@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mmrerank.cli._media import MediaFlags, with_media_flags
 from mmrerank.cli._options import (
     CommandError,
     Device,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["score"]
 
 
+@with_media_flags
 def score(
     pairs: Annotated[
         str,
@@ -41,6 +43,8 @@ def score(
     model: ModelName = None,
     processor: Processor = None,
     device: Device = None,
+    *,
+    media: MediaFlags,
 ) -> None:
     """Score the pairs of a JSONL file.
 
@@ -56,7 +60,7 @@ def score(
         raise CommandError("the scores would overwrite the pairs; choose another --output")
     num_errors = 0
     with open_input(pairs) as (lines, folder):
-        reranker = load_model(model, device, processor)
+        reranker = load_model(model, device, processor, media)
         failed: dict[int, str] = {}
         rows = _rows_of(lines, folder, failed, takes_media=reranker.supports_media)
         results = reranker.score_stream(rows, instruction=instruction)

@@ -5,17 +5,19 @@ peer returns.
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from mmrerank.cross_encoder.arguments import read_argument
 from mmrerank.cross_encoder.transformer import Transformer
-from mmrerank.errors import InputError, MMRerankError, shorten
+from mmrerank.errors import InputError, MMRerankError, WrongArgument, shorten
 from mmrerank.inputs import ParsedPairs, parse_document, parse_pairs
 from mmrerank.pipeline import CallOptions, OnError, Pipeline
 from mmrerank.results import Detail, details_of
@@ -30,6 +32,7 @@ __all__ = [
     "as_arrays",
     "details",
     "features_of",
+    "instructed_stream",
     "known_options",
     "listed",
     "parse_inputs",
@@ -91,31 +94,65 @@ def listed(documents: Any) -> list[Any]:
 
 def with_instructions(
     pairs: Sequence[Pair | DocumentError],
-    instruction: str | Sequence[str] | None,
+    instruction: str | Iterable[str | None] | None,
     prompt: str | None,
 ) -> list[Pair | DocumentError]:
-    """Give each pair its instruction: its own, else the call's, else the prompt; "" is none."""
-    if (
-        instruction is not None
-        and not isinstance(instruction, str)
-        and len(instruction) != len(pairs)
-    ):
+    """Give each pair its instruction: its own, else the call's, else the prompt; "" is none.
+
+    Raises InputError unless there is one instruction a pair, or one for all.
+    """
+    if instruction is None or isinstance(instruction, str):
+        return [_instructed(pair, instruction, prompt) for pair in pairs]
+    given = list(itertools.islice(instruction, len(pairs) + 1))
+    if len(given) != len(pairs):
         raise InputError(
-            f"instruction: got {len(instruction)} of them for {len(pairs)} pairs; give one, or "
-            "one a pair"
+            f"instruction: got {len(given)}{' or more' if len(given) > len(pairs) else ''} of them "
+            f"for {len(pairs)} pairs; give one, or one a pair"
         )
-    given: list[Pair | DocumentError] = []
+    for place, own in enumerate(given):
+        _check_instruction(own, place)
+    return [_instructed(pair, own, prompt) for pair, own in zip(pairs, given, strict=True)]
+
+
+def instructed_stream(
+    pairs: Iterable[Pair | DocumentError],
+    instruction: str | Iterable[str | None] | None,
+    prompt: str | None,
+) -> Iterator[Pair | DocumentError]:
+    """The same for a stream; instructions are read one by one as the pairs come, and may go on.
+
+    What is no instruction gives a DocumentError in the place of its pair. Raises InputError when
+    there are fewer instructions than pairs.
+    """
+    is_one = instruction is None or isinstance(instruction, str)
+    many: Iterator[Any] = itertools.repeat(instruction)
+    many = many if is_one else iter(cast("Iterable[Any]", instruction))
     for place, pair in enumerate(pairs):
-        own = (
-            instruction
-            if instruction is None or isinstance(instruction, str)
-            else instruction[place]
-        )
-        chosen = own if own is not None else prompt
-        if isinstance(pair, Pair) and pair.instruction is None and chosen:
-            pair = replace(pair, instruction=chosen)
-        given.append(pair)
-    return given
+        try:
+            own = next(many)
+        except StopIteration:
+            raise InputError(
+                f"instruction: there are {place} of them and more pairs; give one, or one a pair"
+            ) from None
+        try:
+            _check_instruction(own, place)
+            yield _instructed(pair, own, prompt)
+        except WrongArgument as error:
+            yield DocumentError(place, error)
+
+
+def _check_instruction(value: Any, place: int) -> None:
+    if value is not None and not isinstance(value, str):
+        raise WrongArgument(f"instruction[{place}] must be a string or None, got {shorten(value)}.")
+
+
+def _instructed(
+    pair: Pair | DocumentError, own: str | None, prompt: str | None
+) -> Pair | DocumentError:
+    chosen = own if own is not None else prompt
+    if isinstance(pair, Pair) and pair.instruction is None and chosen:
+        return replace(pair, instruction=chosen)
+    return pair
 
 
 def raising(
@@ -129,12 +166,15 @@ def raising(
 
 
 def known_options(kwargs: Mapping[str, Any], method: Callable[..., Any]) -> Mapping[str, Any]:
-    """Refuse an option that nobody would read, naming the nearest one that `method` takes."""
+    """Refuse an option that nobody would read, naming the nearest one that `method` takes.
+
+    Raises WrongArgument, which is a TypeError as Python's own.
+    """
     for name in kwargs.keys() - set(_OPTIONS):
         known = [*_OPTIONS, *inspect.signature(method).parameters]
         hint = get_close_matches(name, known, n=1)
-        raise TypeError(
-            f"unknown option {name!r}" + (f"; did you mean {hint[0]!r}?" if hint else "")
+        raise WrongArgument(
+            f"unknown option {shorten(name)}" + (f"; did you mean {hint[0]!r}?" if hint else "")
         )
     return kwargs
 
@@ -144,7 +184,7 @@ def spec_with(spec: ResolvedSpec, overrides: Mapping[str, Any]) -> ResolvedSpec:
 
     text: max_length. image, video: min_pixels with max_pixels. Raises InputError for anything else.
     """
-    changes: Mapping[str, Any] = overrides.get("processing_kwargs") or {}
+    changes = read_argument("processing_kwargs", overrides.get("processing_kwargs")) or {}
     for kind, values in changes.items():
         if kind == "text" and set(values) <= {"max_length", "truncation"} and _cuts(values):
             limit = values.get("max_length", spec.truncation.max_length)
@@ -154,8 +194,8 @@ def spec_with(spec: ResolvedSpec, overrides: Mapping[str, Any]) -> ResolvedSpec:
             spec = replace(spec, budget=replace(spec.budget, **pixels))
         else:
             raise InputError(
-                f"processing_kwargs[{kind!r}] = {values!r}: known are text (max_length), and "
-                "image and video (min_pixels together with max_pixels)"
+                f"processing_kwargs[{shorten(kind)}] = {shorten(values)}: known are text "
+                "(max_length), and image and video (min_pixels together with max_pixels)"
             )
     return spec
 

@@ -11,11 +11,12 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from mmrerank.cross_encoder import calls, cards
+from mmrerank.cross_encoder.arguments import checked_arguments
 from mmrerank.cross_encoder.building import HubOptions, Wishes, best_device, build, load_options
 from mmrerank.cross_encoder.legacy import init_arguments, predict_arguments
 from mmrerank.cross_encoder.settings import Settings
 from mmrerank.engine import TokenBudget
-from mmrerank.errors import InputError, MissingExtra
+from mmrerank.errors import InputError, MissingExtra, shorten
 from mmrerank.heads import Activation, activation_name
 from mmrerank.inputs import iter_pairs
 from mmrerank.media import MediaPolicy
@@ -38,7 +39,10 @@ class CrossEncoder(Settings):
     model_name_or_path: a folder, a hub id, or None for the embedded model.
     processor: name or path of a processor folder, where the checkpoint's files do not say (or
     wrongly say)
-    how it scores. media_policy: what may be opened. The other arguments are those of the peer:
+    how it scores. media_policy: what may be opened. fast_decode: large pictures and clips are
+    shrunk while they are decoded, as far as the model would shrink them anyway; quicker, and scores
+    move a little. sound_of_video: a clip's sound track is scored with it, where the model takes
+    sound. The other arguments are those of the peer:
     modules, device, prompts, default_prompt_name, cache_folder, trust_remote_code, revision,
     local_files_only, token, model_kwargs, processor_kwargs, config_kwargs, num_labels, max_length,
     activation_fn, keep_in_fp32_modules.
@@ -52,6 +56,7 @@ class CrossEncoder(Settings):
     default_huggingface_organization = "cross-encoder"
 
     @init_arguments
+    @checked_arguments
     def __init__(
         self,
         model_name_or_path: str | None = None,
@@ -76,10 +81,12 @@ class CrossEncoder(Settings):
         keep_in_fp32_modules: Sequence[str] | None = None,
         processor: str | Path | None = None,
         media_policy: MediaPolicy | None = None,
+        fast_decode: bool | None = None,
+        sound_of_video: bool | None = None,
     ) -> None:
         if backend != "torch":
             raise MissingExtra(
-                f"backend={backend!r} is not available in this version; use backend='torch'."
+                f"backend={shorten(backend)} is not available in this version; use backend='torch'."
             )
         wishes = Wishes(
             hub=HubOptions(cache_folder, revision, local_files_only, token),
@@ -91,6 +98,8 @@ class CrossEncoder(Settings):
                 max_length=max_length,
                 prompts=prompts,
                 default_prompt_name=default_prompt_name,
+                fast_decode=fast_decode,
+                sound_of_video=sound_of_video,
             ),
         )
         built = build(model_name_or_path, modules, wishes)
@@ -115,6 +124,7 @@ class CrossEncoder(Settings):
     # ------------------------------------------------------------ scoring
 
     @predict_arguments
+    @checked_arguments
     def predict(
         self,
         inputs: Any,
@@ -180,6 +190,7 @@ class CrossEncoder(Settings):
         )
 
     @predict_arguments
+    @checked_arguments
     def rank(
         self,
         query: Any,
@@ -230,11 +241,12 @@ class CrossEncoder(Settings):
         results = self._score(call, device, pool, chunk_size)
         return rank_scores(results, documents=given if return_documents else None, top_k=top_k)
 
+    @checked_arguments
     def score_stream(
         self,
         pairs: Iterable[Any],
         *,
-        instruction: str | None = None,
+        instruction: str | Iterable[str | None] | None = None,
         batch_size: int = 32,
         activation_fn: Activation | None = None,
         on_error: OnError = "record",
@@ -243,7 +255,7 @@ class CrossEncoder(Settings):
         """Score an endless iterable of pairs, in order, with bounded memory.
 
         Gives a Score (value after the activation) or, with on_error="record", a DocumentError in
-        its place.
+        its place. instruction: one for all, or an iterable that is read along with the pairs.
         """
         options = CallOptions(
             budget=TokenBudget(max_pairs=batch_size),
@@ -252,10 +264,9 @@ class CrossEncoder(Settings):
             should_stop=should_stop,
         )
         prompt = self._resolve_prompt(None, None)
-        parsed = calls.raising(iter_pairs(pairs, takes_media=self.supports_media), on_error)
-        return self.pipeline.score_stream(
-            (calls.with_instructions([pair], instruction, prompt)[0] for pair in parsed), options
-        )
+        parsed = iter_pairs(pairs, takes_media=self.supports_media)
+        instructed = calls.instructed_stream(parsed, instruction, prompt)
+        return self.pipeline.score_stream(calls.raising(instructed, on_error), options)
 
     def _score(
         self, call: calls.Call, device: Any, pool: dict[str, Any] | None, chunk_size: int | None
@@ -294,6 +305,7 @@ class CrossEncoder(Settings):
         spec = calls.spec_with(self._spec, overrides)
         return self.pipeline if spec is self._spec else self._make_pipeline(spec)
 
+    @checked_arguments
     def preprocess(self, inputs: Any, prompt: str | None = None, **kwargs: Any) -> dict[str, Any]:
         """Pairs to the features that `forward` takes: ids, mask, media tensors, and the peer's
         bookkeeping.
@@ -313,6 +325,7 @@ class CrossEncoder(Settings):
         """Copies and pickles leave the pipeline behind: its caches and locks are made anew."""
         return {**self.__dict__, "_pipeline": None}
 
+    @checked_arguments
     def start_multi_process_pool(self, target_devices: list[str] | None = None) -> dict[str, Any]:
         """Start one process a device (None: every GPU, else four on the CPU); give the result to
         `predict`.
@@ -322,21 +335,29 @@ class CrossEncoder(Settings):
         return pools.start(self, target_devices)
 
     @staticmethod
+    @checked_arguments
     def stop_multi_process_pool(pool: dict[str, Any]) -> None:
         """End the processes of a pool."""
         from mmrerank.cross_encoder import pools
 
         pools.stop(pool)
 
+    @checked_arguments
     def save_pretrained(
         self,
-        path: str | Path,
+        path: str | Path | None,
         model_name: str | None = None,
         create_model_card: bool = True,
         train_datasets: list[str] | None = None,
         safe_serialization: bool = True,
     ) -> None:
-        """Write a folder that this class and sentence-transformers 6.2 load with equal scores."""
+        """Write a folder that this class and sentence-transformers 6.2 load with equal scores.
+
+        path: None writes nothing, as in the peer.
+        """
+        if path is None:
+            logger.warning("save_pretrained(None): no folder is named, so nothing was saved")
+            return
         folder = Path(path)
         config: dict[str, Any] = {
             "__version__": cards.versions(),
@@ -360,10 +381,11 @@ class CrossEncoder(Settings):
             safe_serialization=safe_serialization,
         )
 
-    def save(self, path: str | Path, *args: Any, **kwargs: Any) -> None:
+    def save(self, path: str | Path | None, *args: Any, **kwargs: Any) -> None:
         """The same as save_pretrained."""
         self.save_pretrained(path, *args, **kwargs)
 
+    @checked_arguments
     def push_to_hub(
         self,
         repo_id: str,

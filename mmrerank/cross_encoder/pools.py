@@ -12,7 +12,7 @@ import torch
 import torch.multiprocessing as multiprocessing
 
 from mmrerank.cross_encoder.calls import Call
-from mmrerank.errors import EngineError
+from mmrerank.errors import EngineError, WrongArgument
 from mmrerank.types import DocumentError, Score
 
 if TYPE_CHECKING:
@@ -43,8 +43,10 @@ def start(model: CrossEncoder, target_devices: list[str] | None) -> dict[str, An
     return pool
 
 
-def stop(pool: dict[str, Any]) -> None:
+def stop(pool: dict[str, Any] | None) -> None:
     """End the workers and close the queues."""
+    if pool is None:
+        raise WrongArgument("pool must be what start_multi_process_pool returned, got None.")
     for process in pool["processes"]:
         process.terminate()
     for process in pool["processes"]:

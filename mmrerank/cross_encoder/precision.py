@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from mmrerank.errors import InputError
+from mmrerank.errors import InputError, shorten
 
 __all__ = ["compute_in_fp32"]
 
@@ -34,7 +34,7 @@ def compute_in_fp32(root: nn.Module, before: Sequence[str], now: Sequence[str]) 
         module = dict(root.named_modules()).get(name)
         if type(module) not in (nn.Linear, _Float32Linear):
             raise InputError(
-                f"keep_in_fp32_modules: {name!r} is no plain nn.Linear layer of this model."
+                f"keep_in_fp32_modules: {shorten(name)} is no plain nn.Linear layer of this model."
             )
     for name in set(before) | set(now):
         module = root.get_submodule(name)

@@ -12,9 +12,10 @@ import torch
 from torch import nn
 
 from mmrerank.cross_encoder import cards
+from mmrerank.cross_encoder.arguments import checked_arguments, read_argument
 from mmrerank.cross_encoder.precision import compute_in_fp32
 from mmrerank.cross_encoder.transformer import Transformer
-from mmrerank.errors import EngineError, InputError
+from mmrerank.errors import EngineError, InputError, shorten
 from mmrerank.heads import Activation, activation_by_name
 from mmrerank.media import MediaPolicy
 from mmrerank.pipeline import Pipeline
@@ -48,8 +49,9 @@ class Settings(nn.Sequential):
         return policy
 
     @media_policy.setter
-    def media_policy(self, value: MediaPolicy) -> None:
-        self.__dict__["_media_policy"] = value
+    def media_policy(self, value: MediaPolicy | None) -> None:
+        given = read_argument("media_policy", value)
+        self.__dict__["_media_policy"] = given or MediaPolicy.from_environment()
         self._changed()
 
     @property
@@ -95,10 +97,11 @@ class Settings(nn.Sequential):
 
     def why_not(self, modality: str | tuple[str, ...]) -> str:
         """The reason why `supports` says no, in a sentence; "" when it says yes."""
-        wanted = (modality,) if isinstance(modality, str) else tuple(modality)
+        wanted = tuple(modality) if isinstance(modality, (tuple, list)) else (modality,)
         for name in wanted:
-            if name not in (*MODALITIES, "message"):
-                return f"{name!r} is no modality; there are {', '.join(MODALITIES)} and message."
+            if not isinstance(name, str) or name not in (*MODALITIES, "message"):
+                known = f"{', '.join(MODALITIES)} and message"
+                return f"{shorten(name)} is no modality; there are {known}."
             if name not in self.modalities:
                 return f"{self._spec.name} takes {', '.join(self.modalities)}, not {name}."
         if len(set(wanted)) > 1 and "message" not in self.modalities:
@@ -129,8 +132,10 @@ class Settings(nn.Sequential):
         return activation
 
     @activation_fn.setter
-    def activation_fn(self, value: Activation) -> None:
-        self.__dict__["_activation_fn"] = value
+    def activation_fn(self, value: Activation | None) -> None:
+        # None leaves the logits as they are, as in the peer.
+        given = read_argument("activation_fn", value)
+        self.__dict__["_activation_fn"] = nn.Identity() if given is None else given
         self._changed()
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -154,7 +159,8 @@ class Settings(nn.Sequential):
 
     @max_seq_length.setter
     def max_seq_length(self, value: int) -> None:
-        truncation = replace(self._spec.truncation, max_length=value)  # refuses what is no length
+        value = read_argument("max_seq_length", value)
+        truncation = replace(self._spec.truncation, max_length=value)
         self._spec = replace(self._spec, truncation=truncation)
         self.transformer.max_seq_length = value
         self._changed()
@@ -181,6 +187,7 @@ class Settings(nn.Sequential):
 
     @tokenizer.setter
     def tokenizer(self, value: Any) -> None:
+        value = read_argument("tokenizer", value)
         transformer = self.transformer
         if transformer.processor is transformer.tokenizer:
             transformer.processor = value
@@ -208,7 +215,7 @@ class Settings(nn.Sequential):
 
     @config.setter
     def config(self, value: Any) -> None:
-        self.model.config = value
+        self.model.config = read_argument("config", value)
         self._changed()
 
     @property
@@ -225,9 +232,10 @@ class Settings(nn.Sequential):
         """Move the weights. Raises EngineError when there is no such device."""
         try:
             self.to(device)
-        except (RuntimeError, AssertionError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise EngineError(f"device={str(device)!r} cannot be used: {reason}") from error
+        except (RuntimeError, AssertionError, ValueError, TypeError) as error:
+            reason = "".join(str(error).strip().splitlines()[:1])
+            shown = shorten(str(device))
+            raise EngineError(f"device={shown} cannot be used: {reason}") from error
 
     @property
     def dtype(self) -> torch.dtype:
@@ -255,6 +263,7 @@ class Settings(nn.Sequential):
             trust_remote_code=self.trust_remote_code,
         )
 
+    @checked_arguments
     def set_keep_in_fp32_modules(self, module_names: Sequence[str]) -> None:
         """Let these linear layers compute in float32 whatever the others do; replaces the earlier
         choice.
@@ -262,6 +271,7 @@ class Settings(nn.Sequential):
         compute_in_fp32(self, self.keep_in_fp32_modules, module_names)
         self.keep_in_fp32_modules = list(dict.fromkeys(module_names))
 
+    @checked_arguments
     def gradient_checkpointing_enable(
         self, gradient_checkpointing_kwargs: dict[str, Any] | None = None
     ) -> None:
@@ -282,10 +292,10 @@ class Settings(nn.Sequential):
         name = prompt_name or self.default_prompt_name
         if name is None:
             return None
-        if name not in self.prompts:
+        if not isinstance(name, str) or name not in self.prompts:
             raise InputError(
-                f"Prompt name {name!r} not found in the configured prompts dictionary with keys "
-                f"{list(self.prompts)!r}."
+                f"Prompt name {shorten(name)} not found in the configured prompts dictionary with "
+                f"keys {shorten(list(self.prompts), max_chars=400)}."
             )
         return self.prompts[name]
 

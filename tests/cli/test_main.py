@@ -25,7 +25,9 @@ def run_process(*arguments: str, flags: tuple[str, ...] = ()) -> subprocess.Comp
     )
 
 
-@pytest.mark.parametrize("command", [[], ["rank"], ["score"], ["info"], ["processors"], ["demo"]])
+@pytest.mark.parametrize(
+    "command", [[], ["rank"], ["score"], ["info"], ["processors"], ["demo"], ["doctor"]]
+)
 def test_help_imports_neither_torch_nor_transformers(command: list[str]):
     done = run_process(*command, "--help", flags=("-X", "importtime"))
     imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}

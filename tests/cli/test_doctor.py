@@ -1,0 +1,100 @@
+"""`mmrerank doctor`: the table, JSON, and what the exit code says."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+WITHOUT = """
+import sys
+sys.modules[{module!r}] = None
+from mmrerank.cli.main import main
+sys.exit(main(["doctor"]))
+"""
+
+
+def rows_of(table: str) -> dict[str, str]:
+    """First two words of each row → state; a component may have blanks in its name."""
+    states = ("ok", "missing", "limited", "broken")
+    found = {}
+    for line in table.splitlines():
+        for state in states:
+            name, sign, _ = line.partition(f"  {state} ")
+            if sign and name.strip():
+                found[name.strip()] = state
+                break
+    return found
+
+
+def test_doctor_shows_every_part_and_that_it_scores(run):
+    ran = run("doctor", "--device", "cpu")
+    rows = rows_of(ran.out)
+    assert (ran.code, ran.err) == (0, "")
+    assert rows["score a pair"] == rows["JPEG by pillow"] == rows["MP4 by pyav"] == "ok"
+    assert {"Python", "torch", "FFmpeg", "ray", "memory", "media policy", "device"} <= set(rows)
+    assert ran.out.splitlines()[-1].startswith("mmrerank scores here")
+
+
+def test_json_has_the_same_findings(run):
+    ran = run("doctor", "--device", "cpu", "--json")
+    shown = json.loads(ran.out)
+    by_name = {finding["component"]: finding for finding in shown["findings"]}
+    assert (ran.code, shown["can_score"]) == (0, True)
+    assert set(by_name["PDF by pypdfium2"]) == {
+        *("component", "state", "found", "cost", "remedy", "took_ms"),
+    }
+    assert by_name["score a pair"]["took_ms"] > 0
+
+
+def test_device_that_is_not_there_is_code_1_and_the_rest_is_still_told(run):
+    ran = run("doctor", "--device", "cuda:99")
+    rows = rows_of(ran.out)
+    assert ran.code == 1
+    assert (rows["device"], rows["score a pair"]) == ("broken", "broken")
+    assert rows["WAV by pyav"] == "ok"
+    last = ran.out.splitlines()[-1]
+    assert last.startswith("mmrerank cannot score here: EngineError: device='cuda:99'")
+
+
+def test_setting_that_cannot_be_read_is_code_1_and_named(run, monkeypatch):
+    monkeypatch.setenv("MMRERANK_MEDIA_TIMEOUT_S", "soon")
+    ran = run("doctor", "--device", "cpu")
+    assert ran.code == 1
+    assert "MMRERANK_MEDIA_TIMEOUT_S='soon'" in ran.out
+
+
+def test_no_text_is_cut_on_a_narrow_terminal(run, monkeypatch):
+    from mmrerank.cli import _tables
+
+    monkeypatch.setenv("MMRERANK_MEDIA_MAX_PIXELS", "1000")
+    monkeypatch.setattr(_tables, "_PIPE_COLUMNS", 60)
+    ran = run("doctor", "--device", "cpu")
+    assert max(len(line) for line in ran.out.splitlines()[:-1]) <= 60
+    assert "…" not in ran.out
+    assert "max_pixels=1000" in "".join(ran.out.split())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("module", "code"), [("transformers", 1), ("torch", 1), ("torchcodec", 0), ("soxr", 1)]
+)
+def test_installation_that_lacks_a_library_still_gets_its_table(module: str, code: int):
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT.format(module=module)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    rows = rows_of(done.stdout)
+    assert done.returncode == code, done.stderr
+    assert rows[module] == "broken"
+    assert rows["score a pair"] == ("broken" if code else "ok")
+    assert rows["pypdfium2"] == "ok"
+    assert "Traceback" not in done.stdout + done.stderr
