@@ -17,9 +17,11 @@ MediaKind: TypeAlias = Literal["image", "audio", "video", "pdf"]
 
 HEAD_BYTES = 256  # enough for every rule here
 
-# mp4: also QuickTime and M4A; matroska: also WebM; mpeg: program and transport streams; asf: WMV.
+# mp4: also QuickTime and 3GP; matroska: also WebM; mpeg: program and transport streams; asf: WMV;
+# jp2: JPEG 2000.
 _KIND_OF_FORMAT: dict[str, MediaKind] = {
-    **dict.fromkeys(("jpeg", "png", "gif", "webp", "bmp", "tiff", "avif", "heic"), "image"),
+    **dict.fromkeys(("jpeg", "png", "gif", "webp", "bmp", "tiff", "avif"), "image"),
+    **dict.fromkeys(("heic", "jp2"), "image"),
     **dict.fromkeys(("wav", "flac", "mp3", "aac", "ogg", "m4a", "aiff", "amr"), "audio"),
     **dict.fromkeys(("mp4", "matroska", "avi", "mpeg", "asf", "flv", "ogv"), "video"),
     "pdf": "pdf",
@@ -33,6 +35,9 @@ _PREFIXES: tuple[tuple[bytes, str], ...] = (
     (b"GIF89a", "gif"),
     (b"II*\x00", "tiff"),
     (b"MM\x00*", "tiff"),
+    (b"II+\x00", "tiff"),  # BigTIFF, for files above 4 GB
+    (b"MM\x00+", "tiff"),
+    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "jp2"),
     (b"fLaC", "flac"),
     (b"ID3", "mp3"),
     (b"#!AMR", "amr"),
@@ -45,7 +50,7 @@ _RIFF_FORMATS = {b"WEBP": "webp", b"WAVE": "wav", b"AVI ": "avi"}
 _FORMAT_OF_BRAND = {
     **dict.fromkeys((b"M4A ", b"M4B ", b"M4P ", b"F4A "), "m4a"),
     **dict.fromkeys((b"avif", b"avis"), "avif"),
-    **dict.fromkeys((b"heic", b"heix", b"mif1", b"msf1"), "heic"),
+    **dict.fromkeys((b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"), "heic"),
 }
 
 
@@ -85,8 +90,12 @@ def has_poor_timestamps(head: bytes) -> bool:
 
 
 def _is_mpeg_stream(head: bytes) -> bool:
-    """Program stream, or transport stream with its packets of 188 bytes."""
-    return head[:4] == b"\x00\x00\x01\xba" or (head[:2] == b"G@" and head[188:189] == b"G")
+    """Program stream, or transport stream with its packets of 188 or (Blu-ray) 192 bytes."""
+    return (
+        head[:4] == b"\x00\x00\x01\xba"
+        or (head[:2] == b"G@" and head[188:189] == b"G")
+        or (head[4:6] == b"G@" and head[196:197] == b"G")
+    )
 
 
 def _is_bmp(head: bytes) -> bool:

@@ -20,6 +20,7 @@ _POSITIVE = (
     *("max_bytes", "timeout_s", "max_pixels", "max_frames", "max_media_s", "max_pages"),
     *("max_decoded_bytes", "max_cache_bytes"),
 )
+_SECONDS = ("timeout_s", "max_media_s")
 _NOT_NEGATIVE = ("max_redirects", "max_retries")
 
 
@@ -69,8 +70,10 @@ class MediaPolicy:
             object.__setattr__(self, name, _listed(name, getattr(self, name)))
         for name in (*_POSITIVE, *_NOT_NEGATIVE):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise InputError(f"MediaPolicy({name}={shorten(value)}): must be a number.")
+            is_whole = isinstance(value, int) or name in _SECONDS
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not is_whole:
+                kind = "number" if name in _SECONDS else "whole number"
+                raise InputError(f"MediaPolicy({name}={shorten(value)}): must be a {kind}.")
             if name in _POSITIVE and not value > 0:
                 raise InputError(f"MediaPolicy({name}={value}): must be above 0.")
             if name in _NOT_NEGATIVE and not value >= 0:

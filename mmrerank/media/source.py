@@ -4,18 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
-from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
 
-from mmrerank.errors import (
-    MediaNotFound,
-    MediaRefused,
-    MediaTooLarge,
-    MediaUnreadable,
-    shorten,
-)
+from mmrerank.errors import MediaError, MediaRefused, MediaUnreadable, shorten
 from mmrerank.inputs.modality import (
     decode_base64_medium,
     decode_data_uri,
@@ -25,8 +16,11 @@ from mmrerank.inputs.modality import (
     shown_url,
 )
 from mmrerank.inputs.recognise import array_ndim, decoder_modality, is_pil_image
+from mmrerank.media.content import check_format, too_many_bytes
 from mmrerank.media.fetch import fetch
+from mmrerank.media.files import path_of_file_url, read_file_at
 from mmrerank.media.policy import MediaPolicy
+from mmrerank.media.remote import REMOTE_SCHEMES, read_remote
 
 __all__ = ["Source", "SourceKind", "read_source", "source_of"]
 
@@ -122,7 +116,7 @@ def read_source(source: Source, policy: MediaPolicy) -> bytes:
     if source.kind == "url":
         data = _read_url(source.value, policy)
     elif source.kind == "path":
-        data = _read_path(source.value, policy)
+        data = read_file_at(source.value, policy)
     elif source.kind == "data":
         data = _read_data_uri(source.value, policy)
     elif source.kind == "file":
@@ -133,40 +127,31 @@ def read_source(source: Source, policy: MediaPolicy) -> bytes:
         raise MediaUnreadable("it is empty (0 bytes).")
     if len(data) > policy.max_bytes:
         raise too_many_bytes(len(data), policy)
+    check_format(data, policy)
     return data
-
-
-def too_many_bytes(num_bytes: int, policy: MediaPolicy) -> MediaTooLarge:
-    """The error for a source above the policy's bytes."""
-    return MediaTooLarge(
-        f"{num_bytes:,} bytes, the policy allows {policy.max_bytes:,}. Pass "
-        f"MediaPolicy(max_bytes=...)."
-    )
 
 
 def _read_url(url: str, policy: MediaPolicy) -> bytes:
     scheme = scheme_of(url)
-    if scheme not in policy.schemes or scheme not in ("http", "https", "file"):
-        usable = [name for name in policy.schemes if name in ("http", "https", "file", "data")]
+    if scheme not in policy.schemes or scheme not in _LOADED_SCHEMES:
+        usable = [name for name in policy.schemes if name in (*_LOADED_SCHEMES, "data")]
         raise MediaRefused(
-            f"{scheme}:// is not loaded; the policy's schemes are {', '.join(usable)}."
+            f"{scheme}:// is not loaded; the policy's schemes are {', '.join(usable) or 'none'}. "
+            "Read it yourself and pass the bytes, or see MediaPolicy(schemes=[...])."
         )
     if scheme == "file":
-        return _read_path(_path_of_file_url(url), policy)
+        return read_file_at(path_of_file_url(url), policy)
+    if scheme in REMOTE_SCHEMES:
+        return read_remote(url, policy)
     if is_youtube_url(url):
         raise MediaRefused(
             "nothing here downloads from YouTube. Save the clip yourself and pass its path, or "
-            "wrap the "
-            "URL in mmrerank.Text(...) to score it as words."
+            "wrap the URL in mmrerank.Text(...) to score it as words."
         )
     return fetch(url, policy)
 
 
-def _path_of_file_url(url: str) -> str:
-    split = urlsplit(url)
-    if split.netloc not in ("", "localhost"):
-        raise MediaRefused(f"file:// URLs of another host ({split.netloc!r}) are not read.")
-    return url2pathname(unquote(split.path)) if os.name == "nt" else unquote(split.path)
+_LOADED_SCHEMES = ("http", "https", "file", *REMOTE_SCHEMES)
 
 
 def _read_data_uri(uri: str, policy: MediaPolicy) -> bytes:
@@ -182,41 +167,6 @@ def _read_data_uri(uri: str, policy: MediaPolicy) -> bytes:
         raise MediaUnreadable(f"the data URI cannot be decoded: {error}.") from error
 
 
-def _read_path(text: str, policy: MediaPolicy) -> bytes:
-    if not policy.allow_local_files:
-        raise MediaRefused(
-            "the policy allows no local files. Send the bytes or a data URI, or use "
-            "MediaPolicy(allow_local_files=True)."
-        )
-    try:
-        path = Path(text).expanduser()
-        if not path.is_file():
-            raise _no_file(path)
-        if path.stat().st_size > policy.max_bytes:
-            raise too_many_bytes(path.stat().st_size, policy)
-        with path.open("rb") as file:
-            return file.read(policy.max_bytes + 1)
-    except (PermissionError, IsADirectoryError) as error:
-        if isinstance(error, MediaRefused):
-            raise
-        raise MediaUnreadable(f"the file cannot be read: {error.strerror}.") from error
-    except (OSError, ValueError, RuntimeError) as error:
-        if isinstance(error, (MediaNotFound, MediaTooLarge, MediaUnreadable)):
-            raise
-        raise MediaNotFound(f"no such file ({error}). {_TEXT_REMEDY}") from error
-
-
-_TEXT_REMEDY = "Check the path; wrap it in mmrerank.Text(...) if it is text."
-
-
-def _no_file(path: Path) -> MediaNotFound | MediaUnreadable:
-    if path.is_dir():
-        return MediaUnreadable("it is a folder; pass a file.")
-    if path.exists():
-        return MediaUnreadable("it is a device or pipe, not a file; pass its bytes.")
-    return MediaNotFound(f"no such file. {_TEXT_REMEDY}")
-
-
 def _read_file(file: Any, policy: MediaPolicy) -> bytes:
     """The rest of an open file; all of it where nothing is left. Its position is put back."""
     try:
@@ -227,8 +177,11 @@ def _read_file(file: Any, policy: MediaPolicy) -> bytes:
             data = file.read(policy.max_bytes + 1)
         if position is not None:
             file.seek(position)
-    except (OSError, ValueError, AttributeError) as error:
-        raise MediaUnreadable(f"the file object cannot be read: {error}.") from error
+    except MediaError:
+        raise
+    except Exception as error:  # the user's own object: it may raise anything
+        said = f"{type(error).__name__}: {shorten(str(error), max_chars=150)}"
+        raise MediaUnreadable(f"the file object cannot be read: {said}.") from error
     if not isinstance(data, (bytes, bytearray)):
         raise MediaUnreadable("the file was opened as text; open it with mode 'rb'.")
     return bytes(data)

@@ -11,19 +11,10 @@ import pytest
 from mmrerank.errors import MediaNotFound, MediaRefused, MediaTooLarge, MediaUnreadable
 from mmrerank.media import MediaPolicy
 from mmrerank.media.fetch import fetch
+from mmrerank.media.source import read_source, source_of
 
 ALLOWED = MediaPolicy(allow_private=True, timeout_s=5)
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(80)
-
-
-@pytest.fixture
-def no_connection(monkeypatch):
-    """Fails the test if anything tries to connect."""
-
-    def refuse(self, address):
-        raise AssertionError(f"connected to {address}")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
 
 
 def test_body_is_read_whole(web):
@@ -190,6 +181,27 @@ def test_web_page_is_called_one(web):
     with pytest.raises(MediaUnreadable, match="web page"):
         fetch(url, ALLOWED)
     assert fetch(web.add("/b.png", PNG, Content_Type="text/html"), ALLOWED) == PNG
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/octet-stream", "audio/mpeg", "x" * 99])
+def test_content_type_of_the_server_does_not_matter(web, kind):
+    url = web.add("/a.txt", PNG, Content_Type=kind)
+    assert read_source(source_of(url), ALLOWED) == PNG
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "message"),
+    [
+        (b"<!DOCTYPE html><html>", MediaUnreadable, "web page"),
+        (b"#EXTM3U\nhttp://127.0.0.1/", MediaRefused, "playlist"),
+        (b"<svg/>", MediaRefused, "SVG"),
+        (b"", MediaUnreadable, "empty"),
+    ],
+)
+def test_body_that_is_not_what_the_server_calls_it_is_refused(web, body, error, message):
+    url = web.add("/a.png", body, Content_Type="image/png")
+    with pytest.raises(error, match=message):
+        read_source(source_of(url), ALLOWED)
 
 
 def test_refused_connection_and_unknown_host_are_unreadable():

@@ -123,10 +123,21 @@ def test_too_many_bytes_are_refused_whatever_the_source(tmp_path):
             read(value, policy)
 
 
-@pytest.mark.parametrize("url", ["s3://b/a.png", "ftp://h/a.png", "gopher://h/a.png"])
+@pytest.mark.parametrize("url", ["ftp://h/a.png", "gopher://h/a.png", "urn://h/a.png"])
 def test_scheme_that_is_not_loaded_names_those_that_are(url):
     with pytest.raises(MediaRefused, match="https, http, data, file"):
         read(url)
+
+
+def test_scheme_that_the_policy_lacks_is_not_read(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(PNG)
+    with pytest.raises(MediaRefused, match="file:// is not loaded; the policy's schemes are data"):
+        read(path.as_uri(), MediaPolicy(schemes=("data",)))
+    with pytest.raises(MediaRefused, match="schemes are none"):
+        read(path.as_uri(), MediaPolicy(schemes=()))
+    with pytest.raises(MediaRefused, match="data URIs are not allowed"):
+        read("data:image/png;base64,AAAA", MediaPolicy(schemes=("file",)))
 
 
 def test_youtube_is_refused_in_words():
@@ -142,6 +153,17 @@ def test_file_url_of_another_host_is_refused():
 def test_shown_url_has_no_query_and_no_password():
     source = source_of("https://user:secret@host:8443/a.png?token=abc#part")
     assert source.shown == "'https://host:8443/a.png'"
+
+
+@pytest.mark.parametrize("error", [OSError("gone"), KeyError("k"), RuntimeError("x" * 10_000)])
+def test_each_error_of_a_file_object_becomes_a_media_error(error):
+    class Broken(io.BytesIO):
+        def read(self, size=-1):
+            raise error
+
+    with pytest.raises(MediaUnreadable, match=f"cannot be read: {type(error).__name__}") as caught:
+        read(Broken(PNG))
+    assert len(str(caught.value)) < 400
 
 
 def test_file_opened_as_text_is_unreadable():
