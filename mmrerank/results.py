@@ -19,17 +19,22 @@ Result = Score | DocumentError
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """What is known of one pair beside its score; error is None where it was scored."""
+    """What is known of one pair beside its score; error is None where it was scored.
+
+    num_truncated: tokens of text that were cut off. cut_s: seconds of sound behind what the model
+    hears.
+    """
 
     index: int
     num_tokens: int = 0
     num_truncated: int = 0
     error: str | None = None
+    cut_s: float = 0.0
 
     @property
     def truncated(self) -> bool:
         """Whether something of the document was cut off."""
-        return self.num_truncated > 0
+        return self.num_truncated > 0 or self.cut_s > 0
 
 
 @dataclass(init=False, repr=False)
@@ -114,7 +119,12 @@ def details_of(results: Sequence[Result]) -> list[Detail]:
     return [
         Detail(result.index, error=result.message)
         if isinstance(result, DocumentError)
-        else Detail(result.index, num_tokens=result.num_tokens, num_truncated=result.num_truncated)
+        else Detail(
+            result.index,
+            num_tokens=result.num_tokens,
+            num_truncated=result.num_truncated,
+            cut_s=result.cut_s,
+        )
         for result in results
     ]
 
@@ -126,5 +136,5 @@ def usage_of(results: Sequence[Result]) -> Usage:
         if isinstance(result, DocumentError):
             total += Usage(num_errors=1)
         else:
-            total += Usage(1, result.num_tokens, int(result.num_truncated > 0))
+            total += Usage(1, result.num_tokens, int(result.is_cut))
     return total

@@ -71,25 +71,29 @@ def test_results_stand_in_order_over_several_windows(pipeline_of: PipelineOf) ->
     np.testing.assert_allclose(_values(results), expected, atol=1e-5)
 
 
-def test_stream_takes_no_more_pairs_than_its_window(pipeline_of: PipelineOf) -> None:
-    source = _Counted(_pairs(WORDS * 20))
+def test_stream_takes_its_window_and_what_is_prepared_ahead(pipeline_of: PipelineOf) -> None:
+    """At most 128 pairs of text are ready, and one handful of three is drawn."""
+    source = _Counted(_pairs(WORDS * 60))
     stream = pipeline_of("bert").score_stream(source, CallOptions(window=Window(max_pairs=3)))
     assert source.num_taken == 0
     first = next(stream)
     assert first.index == 0
-    assert source.num_taken <= 4
+    assert source.num_taken <= 3 + 128 + 3
     for _ in range(10):
         next(stream)
-    assert source.num_taken <= 13
+    assert source.num_taken <= 12 + 128 + 3
 
 
-def test_window_of_bytes_bounds_the_decoded_media(pipeline_of: PipelineOf) -> None:
-    """64 x 64 x 3 bytes a picture; 16 different ones would be 196,608 bytes."""
-    pictures = [Image.new("RGB", (64, 64), (8 * i, 0, 0)) for i in range(32)]
+def test_window_of_bytes_bounds_the_media_that_wait(pipeline_of: PipelineOf) -> None:
+    """Four pictures fill a window; at most 16 more are prepared ahead."""
+    pictures = [Image.new("RGB", (64, 64), (4 * i, 0, 0)) for i in range(60)]
+    (groups, features) = pipeline_of("qwen3-vl").encode(_pairs(pictures[:1]))
+    (size,) = [feature.num_bytes for feature in features.values()]
     source = _Counted(_pairs(pictures))
-    options = CallOptions(window=Window(max_bytes=4 * 64 * 64 * 3))
+    options = CallOptions(window=Window(max_bytes=4 * size))
     next(pipeline_of("qwen3-vl").score_stream(source, options))
-    assert source.num_taken <= 17
+    assert len(groups) == 1
+    assert source.num_taken <= 4 + 16 + 1
 
 
 def test_scores_hold_logits_value_tokens_and_truncation(pipeline_of: PipelineOf) -> None:

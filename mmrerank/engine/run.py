@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -12,6 +11,7 @@ from torch import Tensor
 from mmrerank.engine.budget import TokenBudget
 from mmrerank.engine.plan import BatchPlan, plan_batches
 from mmrerank.errors import Stopped
+from mmrerank.locks import CopyableLock
 from mmrerank.prompting import MediaFeature
 from mmrerank.types import EncodedGroup, MediaKey
 
@@ -35,7 +35,7 @@ class Engine:
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
-        self._lock = threading.Lock()
+        self._lock = CopyableLock()
 
     def run(
         self,
@@ -57,9 +57,3 @@ class Engine:
             with self._lock, torch.inference_mode():
                 states = self._runner.run([groups[row] for row in plan.rows], features, device)
             yield plan, states
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"_runner": self._runner}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["_runner"])  # type: ignore[misc]

@@ -13,10 +13,12 @@ from torch import Tensor, nn
 from mmrerank.engine import Engine, PaddedRunner
 from mmrerank.errors import MMRerankError
 from mmrerank.heads import Activation, Head, activation_by_name, build_head
-from mmrerank.media import MediaPolicy
+from mmrerank.media import MediaPolicy, SourceMemo
 from mmrerank.models import Backbone
-from mmrerank.pipeline.loading import PairLoader
+from mmrerank.pipeline.ahead import in_order
+from mmrerank.pipeline.loading import MEDIA_WEIGHT, PairLoader, handfuls, weight_of
 from mmrerank.pipeline.options import CallOptions, rank_names
+from mmrerank.pipeline.windows import Prepared, cut_seconds, gather
 from mmrerank.prompting import MediaFeature, PairEncoder, build_encoder
 from mmrerank.results import Ranking, rank_scores
 from mmrerank.specs import ResolvedSpec
@@ -34,6 +36,9 @@ from mmrerank.types import (
 __all__ = ["Pipeline"]
 
 logger = logging.getLogger(__name__)
+
+# Enough for a few slow servers at once; each holds the decoded media of one pair.
+_NUM_THREADS = 8
 
 
 class Pipeline:
@@ -99,34 +104,63 @@ class Pipeline:
         on_error="record"; Stopped when `should_stop` answers True.
         """
         options = options or CallOptions()
-        num_truncated = 0
-        for window in self._loader.windows(pairs, options):
-            loaded = [pair for pair in window if isinstance(pair, LoadedPair)]
-            encoded, features, failed = self._encode(loaded, options)
-            scores = self._run(encoded, features, options)
-            failed.update(
-                {error.index: error for error in window if isinstance(error, DocumentError)}
-            )
-            num_truncated += sum(group.num_truncated > 0 for group in encoded)
-            results: dict[int, Score | DocumentError] = {**scores, **failed}
-            yield from (results[pair.index] for pair in window)
-        if num_truncated:
+        num_cut = 0
+        for window in self._windows(pairs, options):
+            results: dict[int, Score | DocumentError] = {
+                **self._run(window, options),
+                **window.failed,
+            }
+            for index in window.indices:
+                result = results[index]
+                num_cut += isinstance(result, Score) and result.is_cut
+                yield result
+        if num_cut:
             logger.warning(
-                "%d of the documents were longer than the model takes and were cut; "
-                "the details of the result say which. Raise max_length to keep more.",
-                num_truncated,
+                "%d of the documents were longer than the model takes and were cut; the details "
+                "of the result say which. Raise max_length to keep more text.",
+                num_cut,
             )
+
+    def _windows(
+        self, pairs: Iterable[Pair | DocumentError], options: CallOptions
+    ) -> Iterator[Prepared]:
+        """Stages 2 to 4, in threads, while the model is busy with the window before."""
+        memo = SourceMemo()
+        prepared = in_order(
+            lambda handful: self._prepare(handful, memo, options),
+            handfuls(pairs, options.window.max_pairs),
+            num_threads=_NUM_THREADS,
+            max_ahead=2 * _NUM_THREADS * MEDIA_WEIGHT,
+            weigh=weight_of,
+        )
+        return gather(prepared, options.window)
 
     def encode(
         self, pairs: Sequence[Pair]
     ) -> tuple[list[EncodedGroup], dict[MediaKey, MediaFeature]]:
         """Stages 2 to 4 alone: load, prepare and encode; what training and `preprocess` use."""
-        loaded = self._loader.load(pairs, CallOptions())
+        loaded = self._loader.load(pairs, CallOptions(), SourceMemo())
         good = [pair for pair in loaded if isinstance(pair, LoadedPair)]
         features = self.encoder.features_of(good)
         return self.encoder.encode(good, features), features
 
     # ------------------------------------------------------------ stages
+
+    def _prepare(
+        self, handful: Sequence[Pair | DocumentError], memo: SourceMemo, options: CallOptions
+    ) -> Prepared:
+        """Stages 2 to 4 for a handful of pairs. What was decoded is let go at the end."""
+        loaded = self._loader.load(handful, options, memo)
+        failed = {error.index: error for error in loaded if isinstance(error, DocumentError)}
+        good = [pair for pair in loaded if isinstance(pair, LoadedPair)]
+        groups, features, refused = self._encode(good, options)
+        return Prepared(
+            indices=[pair.index for pair in loaded],
+            groups=groups,
+            features=features,
+            failed={**failed, **refused},
+            cut_s={pair.index: seconds for pair in good if (seconds := cut_seconds(pair))},
+        )
 
     def _encode(
         self, pairs: Sequence[LoadedPair], options: CallOptions
@@ -166,13 +200,9 @@ class Pipeline:
             return True
         return False
 
-    def _run(
-        self,
-        groups: Sequence[EncodedGroup],
-        features: dict[MediaKey, MediaFeature],
-        options: CallOptions,
-    ) -> dict[int, Score]:
+    def _run(self, window: Prepared, options: CallOptions) -> dict[int, Score]:
         """Stages 5 to 8: plan, run, head, activation."""
+        groups, features = window.groups, window.features
         scores: dict[int, Score] = {}
         device = next(self._model.parameters()).device
         batches = self._engine.run(
@@ -188,7 +218,12 @@ class Pipeline:
                 owners, _rows(logits), _rows(values), strict=True
             ):
                 scores[index] = Score(
-                    index, row_logits, value, group.num_tokens, group.num_truncated
+                    index,
+                    row_logits,
+                    value,
+                    group.num_tokens,
+                    group.num_truncated,
+                    window.cut_s.get(index, 0.0),
                 )
         return scores
 

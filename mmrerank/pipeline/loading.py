@@ -1,18 +1,54 @@
-"""Stage 2 of the walk: pairs are refused or opened, and gathered into windows of bounded size."""
+"""Stage 2 of the walk: pairs are refused or opened, a handful at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Any
 
 from mmrerank.errors import InputError, UnsupportedModality, shorten
-from mmrerank.media import MediaCache, MediaPolicy, load_documents
+from mmrerank.media import MediaCache, MediaPolicy, SourceMemo, load_documents
 from mmrerank.pipeline.options import CallOptions, Names
 from mmrerank.specs import ResolvedSpec
 from mmrerank.types import Document, DocumentError, LoadedDocument, LoadedPair, Pair, Text
 
-__all__ = ["PairLoader"]
+__all__ = ["MEDIA_WEIGHT", "PairLoader", "handfuls", "weight_of"]
+
+
+_MAX_TEXT_PAIRS = 32
+MEDIA_WEIGHT = 8  # of a pair with media, in pairs of text
+
+
+def handfuls(
+    pairs: Iterable[Pair | DocumentError], max_pairs: int
+) -> Iterator[list[Pair | DocumentError]]:
+    """What is loaded and encoded at once: some pairs of text, or one pair with media.
+
+    One, because its decoded media are let go as soon as they are prepared for the model.
+    """
+    texts: list[Pair | DocumentError] = []
+    for pair in pairs:
+        if isinstance(pair, Pair) and _has_media(pair):
+            if texts:
+                yield texts
+                texts = []
+            yield [pair]
+            continue
+        texts.append(pair)
+        if len(texts) >= min(_MAX_TEXT_PAIRS, max_pairs):
+            yield texts
+            texts = []
+    if texts:
+        yield texts
+
+
+def weight_of(handful: Sequence[Pair | DocumentError]) -> int:
+    """How much of what may be prepared ahead a handful takes."""
+    has_media = any(isinstance(pair, Pair) and _has_media(pair) for pair in handful)
+    return MEDIA_WEIGHT if has_media else len(handful)
+
+
+def _has_media(pair: Pair) -> bool:
+    return any(not isinstance(part, Text) for side in (pair.query, pair.document) for part in side)
 
 
 class PairLoader:
@@ -23,25 +59,13 @@ class PairLoader:
         self._policy = policy
         self._cache = MediaCache(max_cache_bytes)
 
-    def windows(
-        self, pairs: Iterable[Pair | DocumentError], options: CallOptions
-    ) -> Iterator[list[LoadedPair | DocumentError]]:
-        """Stage 2. Pairs are loaded a handful at a time until the window is full."""
-        waiting = iter(pairs)
-        window: list[LoadedPair | DocumentError] = []
-        while handful := list(islice(waiting, min(16, options.window.max_pairs - len(window)))):
-            window += self.load(handful, options)
-            is_full = len(window) >= options.window.max_pairs
-            if is_full or _num_bytes(window) >= options.window.max_bytes:
-                yield window
-                window = []
-        if window:
-            yield window
-
     def load(
-        self, pairs: Sequence[Pair | DocumentError], options: CallOptions
+        self, pairs: Sequence[Pair | DocumentError], options: CallOptions, memo: SourceMemo
     ) -> list[LoadedPair | DocumentError]:
-        """Stage 2 for a handful of pairs: refuse what the model cannot take, then open the rest."""
+        """Stage 2 for a handful of pairs: refuse what the model cannot take, then open the rest.
+
+        memo: what the call has seen so far.
+        """
         results: dict[int, LoadedPair | DocumentError] = {}
         takeable = []
         for pair in pairs:
@@ -53,7 +77,9 @@ class PairLoader:
                 results[pair.index] = _record(pair.index, refused, options)
             else:
                 takeable.append(pair)
-        for pair, sides in zip(takeable, self._load_sides(takeable, options.names), strict=True):
+        for pair, sides in zip(
+            takeable, self._load_sides(takeable, options.names, memo), strict=True
+        ):
             failed = tuple(side if isinstance(side, Exception) else None for side in sides)
             if any(failed):
                 results[pair.index] = _record(pair.index, failed, options)
@@ -61,7 +87,9 @@ class PairLoader:
                 results[pair.index] = LoadedPair(pair.index, *sides, pair.instruction)
         return [results[pair.index] for pair in pairs]
 
-    def _load_sides(self, pairs: Sequence[Pair], names: Names) -> list[tuple[Any, Any]]:
+    def _load_sides(
+        self, pairs: Sequence[Pair], names: Names, memo: SourceMemo
+    ) -> list[tuple[Any, Any]]:
         """Query and document of each pair, decoded; an exception in the place of a side that
         failed.
         """
@@ -71,7 +99,12 @@ class PairLoader:
             return list(zip(plain[::2], plain[1::2], strict=True))
         labels = [name for pair in pairs for name in names(pair)]
         loaded = load_documents(
-            sides, self._spec.budget.decode, self._policy, names=labels, cache=self._cache
+            sides,
+            self._spec.budget.decoding,
+            self._policy,
+            names=labels,
+            cache=self._cache,
+            memo=memo,
         )
         return list(zip(loaded[::2], loaded[1::2], strict=True))
 
@@ -116,15 +149,3 @@ def _record(
     if options.on_error == "raise" or (options.query_must_load and error is errors[0]):
         raise error
     return DocumentError(index, error)
-
-
-def _num_bytes(window: Sequence[LoadedPair | DocumentError]) -> int:
-    """Bytes of decoded media in a window, each distinct medium counted once."""
-    distinct = {
-        part.key: part.media.num_bytes
-        for pair in window
-        if isinstance(pair, LoadedPair)
-        for part in (*pair.query.parts, *pair.document.parts)
-        if not isinstance(part, Text)
-    }
-    return sum(distinct.values())

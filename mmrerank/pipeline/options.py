@@ -27,12 +27,12 @@ def rank_names(pair: Pair) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """How many pairs are decoded and encoded before the model runs: at most so many, or so many
-    bytes of media.
+    """How much goes to the model at once: at most so many pairs, or about so many bytes of media
+    tensors.
     """
 
     max_pairs: int = 256
-    max_bytes: int = 128 << 20  # tensors for the towers take about eight times that
+    max_bytes: int = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mmrerank.errors import InputError, shorten
+from mmrerank.locks import CopyableLock
 from mmrerank.prompting.features import MediaFeature, MediaPreparer
 from mmrerank.prompting.template import ChatTemplateProcessor, Role, plain_text
 from mmrerank.prompting.truncate import tokens_to_keep
@@ -76,6 +77,7 @@ class SegmentEncoder:
         self._tokenizer = tokenizer
         self._max_length = max_length
         self._scores_last = scores_last
+        self._lock = CopyableLock()
         self.token_types: dict[int, int] = {}
 
     def features_of(self, pairs: Sequence[LoadedPair]) -> dict[MediaKey, MediaFeature]:
@@ -87,17 +89,23 @@ class SegmentEncoder:
         if not pairs:
             return []
         queries, documents = _segments(pairs)
-        full = self._tokenizer(queries, documents, padding=False, truncation=False, verbose=False)
-        groups = []
-        for row, pair in enumerate(pairs):
-            fields = {
-                name: full[name][row] for name in ("input_ids", "token_type_ids") if name in full
-            }
-            num_full = len(fields["input_ids"])
-            if self._max_length is not None and num_full > self._max_length:
-                fields = self._cut(queries[row], documents[row])
-            groups.append(self._group(pair, fields, num_full))
-        return groups
+        # The tokenizer keeps the rule of cutting on itself: another thread would cut, or not, by it.
+        with self._lock:
+            full = self._tokenizer(
+                queries, documents, padding=False, truncation=False, verbose=False
+            )
+            rows = [
+                {name: full[name][row] for name in ("input_ids", "token_type_ids") if name in full}
+                for row in range(len(pairs))
+            ]
+            lengths = [len(fields["input_ids"]) for fields in rows]
+            for row, length in enumerate(lengths):
+                if self._max_length is not None and length > self._max_length:
+                    rows[row] = self._cut(queries[row], documents[row])
+        return [
+            self._group(pair, fields, length)
+            for pair, fields, length in zip(pairs, rows, lengths, strict=True)
+        ]
 
     def prompt(self, pair: LoadedPair) -> str:
         """The two segments with the tokenizer's special tokens."""
@@ -165,6 +173,7 @@ class ChatEncoder:
         # A multimodal processor lets the tokenizer add its special tokens, a bare tokenizer never
         # does.
         self._adds_special_tokens = media is not None
+        self._lock = CopyableLock()
 
     def features_of(self, pairs: Sequence[LoadedPair]) -> dict[MediaKey, MediaFeature]:
         """Prepare each distinct medium of these pairs once."""
@@ -245,14 +254,15 @@ class ChatEncoder:
     def _tokenize(self, prompts: Sequence[str], **options: Any) -> Any:
         bos = self._tokenizer.bos_token
         adds = self._adds_special_tokens and not (bos and prompts[0].startswith(bos))
-        output = self._tokenizer(
-            list(prompts),
-            add_special_tokens=adds,
-            padding=False,
-            truncation=False,
-            verbose=False,
-            **options,
-        )
+        with self._lock:
+            output = self._tokenizer(
+                list(prompts),
+                add_special_tokens=adds,
+                padding=False,
+                truncation=False,
+                verbose=False,
+                **options,
+            )
         return output if options else output["input_ids"]
 
     def _group(

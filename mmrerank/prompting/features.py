@@ -121,7 +121,10 @@ class MediaPreparer:
     def _arguments(self, loaded: LoadedMedia) -> dict[str, Any]:
         media = loaded.media
         if isinstance(media, DecodedImage):
-            return {"images": [_to_pil(media)], "images_kwargs": self._sizes("image")}
+            # A tensor with its layout: pillow would copy it twice, an array of three rows be guessed.
+            pixels = torch.from_numpy(media.pixels).permute(2, 0, 1)  # (3, height, width)
+            layout = {"input_data_format": "channels_first"}
+            return {"images": [pixels], "images_kwargs": {**self._sizes("image"), **layout}}
         if isinstance(media, DecodedAudio):
             own = self._budget.processor_kwargs.get("audio", {})
             rate = {"sampling_rate": media.sampling_rate_hz}
@@ -162,12 +165,6 @@ def _describe(loaded: LoadedMedia) -> str:
         media.pixels.shape if isinstance(media, DecodedImage) else media.frames.shape[1:]
     )[:2]
     return f"{width}x{height} px"
-
-
-def _to_pil(media: DecodedImage) -> Any:
-    from PIL import Image  # an array of 3 rows would be taken for channels first
-
-    return Image.fromarray(media.pixels)
 
 
 def _size(budget: PixelBudget | None) -> dict[str, Any]:

@@ -4,11 +4,12 @@ user's.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
-from mmrerank.errors import SpecError
+from mmrerank.errors import SpecError, shorten
 from mmrerank.specs.read import PROCESSOR_FILE, read_processor
 from mmrerank.specs.schema import ProcessorSpec
 
@@ -46,13 +47,13 @@ def find_processor(name_or_path: str | Path) -> ProcessorSpec:
     Raises SpecError when there is neither.
     """
     path = Path(name_or_path)
-    if (path / PROCESSOR_FILE).is_file():
+    if os.path.isfile(path / PROCESSOR_FILE):  # Path.is_file raises for a name that is too long
         return read_processor(path)
     by_name = {spec.name: spec for spec in _read_all()}
     if str(name_or_path) in by_name:
         return by_name[str(name_or_path)]
     raise SpecError(
-        f"processor={str(name_or_path)!r} is neither a folder with a {PROCESSOR_FILE} nor one of: "
+        f"processor={shorten(str(name_or_path))} is neither a folder with a {PROCESSOR_FILE} nor one of: "
         f"{_join(by_name)}. `mmrerank processors` lists them."
     )
 

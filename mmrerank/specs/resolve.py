@@ -8,7 +8,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mmrerank.errors import CheckpointError, InputError
 from mmrerank.specs.facts import CheckpointFacts
@@ -36,7 +36,8 @@ USER, CHECKPOINT, GUESS = "user", "checkpoint", "guess"
 class SpecOverrides:
     """What the caller says about a checkpoint; None leaves the decision to the files.
 
-    head: given when the caller has put the modules together.
+    head: given when the caller has put the modules together. fast_decode, sound_of_video: see
+    DecodeBudget.
     """
 
     processor: str | Path | None = None
@@ -46,6 +47,12 @@ class SpecOverrides:
     max_length: int | None = None
     prompts: Mapping[str, str] | None = None
     default_prompt_name: str | None = None
+    fast_decode: bool | None = None
+    sound_of_video: bool | None = None
+
+
+# transformers writes the most pixels of a picture, or its longest side, under one name.
+_LONGEST_SIDE = 20_000
 
 
 @dataclass(slots=True)
@@ -261,11 +268,34 @@ def _decide_modalities(decider: _Decider) -> tuple[Modality, ...]:
 
 
 def _decide_budget(decider: _Decider) -> BudgetSpec:
-    budget = _file_budget(decider)
-    if decider.user.image is None:
-        return budget
-    decider.sources["budget"] += f"; image: {USER}"
-    return replace(budget, image=decider.user.image)
+    budget, user = _file_budget(decider), decider.user
+    decode = budget.decode
+    decode = replace(
+        decode,
+        max_image_pixels=decode.max_image_pixels or _processor_pixels(decider, "image"),
+        max_frame_pixels=decode.max_frame_pixels or _processor_pixels(decider, "video"),
+        fast=decode.fast if user.fast_decode is None else user.fast_decode,
+        sound_of_video=(
+            decode.sound_of_video if user.sound_of_video is None else user.sound_of_video
+        ),
+    )
+    for name in ("fast_decode", "sound_of_video"):
+        if getattr(user, name) is not None:
+            decider.sources["budget"] += f"; {name}: {USER}"
+    if user.image is not None:
+        decider.sources["budget"] += f"; image: {USER}"
+    return replace(budget, decode=decode, image=user.image or budget.image)
+
+
+def _processor_pixels(decider: _Decider, kind: Literal["image", "video"]) -> int | None:
+    """Most pixels that the checkpoint's media processor makes of one picture or frame.
+
+    None where it says none, or counts sides: a long strip may then need more than their product.
+    """
+    media, saved = decider.facts.media, decider.facts.st.transformer.get("processing_kwargs", {})
+    said = {**media.get(f"{kind}_processor", {}), **saved.get(kind, {})}
+    most = said.get("max_pixels") or (said.get("size") or {}).get("longest_edge")
+    return int(most) if most and most > _LONGEST_SIDE else None
 
 
 def _file_budget(decider: _Decider) -> BudgetSpec:

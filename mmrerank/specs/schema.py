@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from mmrerank.errors import SpecError
@@ -114,6 +114,18 @@ class BudgetSpec:
     video: PixelBudget | None = None
     frame: PixelBudget | None = None
     processor_kwargs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def decoding(self) -> DecodeBudget:
+        """`decode`, with what a fast decoder may shrink to: the pixels that the model takes."""
+        if not self.decode.fast:
+            return self.decode
+        frame = self.frame or self.video
+        return replace(
+            self.decode,
+            max_image_pixels=self.image.max_pixels if self.image else self.decode.max_image_pixels,
+            max_frame_pixels=frame.max_pixels if frame else self.decode.max_frame_pixels,
+        )
 
 
 @dataclass(frozen=True, slots=True)

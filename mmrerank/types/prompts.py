@@ -68,7 +68,7 @@ class Score:
     """The result for one pair.
 
     logits: (num_labels,) float32 before the activation. value: after it, a float or (num_labels,)
-    float32.
+    float32. num_truncated: tokens of the document that were cut off; cut_s: seconds of its sound.
     """
 
     index: int
@@ -76,3 +76,9 @@ class Score:
     value: np.ndarray
     num_tokens: int
     num_truncated: int = 0
+    cut_s: float = 0.0
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the model has not read or heard all of it."""
+        return self.num_truncated > 0 or self.cut_s > 0
