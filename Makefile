@@ -1,5 +1,4 @@
 # Everything a developer or CI runs. `make demo` and `make test` need only Python 3.11+, pip and make.
-# No `bench` target until there is a benchmark.
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,12 +9,14 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # espeak-ng speaks, sox and ffmpeg (whose libraries torchcodec loads) make and read media, chromium opens web pages.
 SYSTEM_PACKAGES := chromium espeak-ng ffmpeg sox
 
-.PHONY: help demo test test-all check fix system install install-dev
+.PHONY: help demo test test-all fuzz bench check fix system install install-dev
 
 help:
 	@echo "make demo         rank the demo documents with the model that ships in the package"
 	@echo "make test         run the tests (10 minutes at most)"
 	@echo "make test-all     run the slow tests too (45 minutes at most)"
+	@echo "make fuzz         read 50,000 damaged files; N=1000 for fewer"
+	@echo "make bench        run the benchmarks side by side with the peer (an hour)"
 	@echo "make check        format, lint, types, import order: what CI asks"
 	@echo "make fix          let the formatter and linter repair what they can"
 	@echo "make system       install FFmpeg, Chromium, espeak-ng and SoX (Debian, needs root)"
@@ -30,6 +31,14 @@ test: install-dev
 # What needs the internet or an accelerator stays out: neither is there on every machine.
 test-all: install-dev
 	$(BIN)/pytest -m "not network and not gpu"
+	$(BIN)/pytest -m "not network and not gpu" --hide-torchcodec tests/media tests/cross_encoder tests/test_embedded_model.py
+
+N ?= 50000
+fuzz: install-dev
+	$(BIN)/python -m tests.fuzzing.run --cases $(N)
+
+bench: install-dev
+	$(BIN)/python -m benchmarks.loading --json benchmarks/results/loading.json
 
 check: install-dev
 	$(BIN)/ruff format --check .

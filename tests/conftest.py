@@ -13,11 +13,15 @@ os.environ.setdefault("OMP_NUM_THREADS", str(min(2, os.cpu_count() or 1)))
 
 import ipaddress
 import socket
-from collections.abc import Generator
-from typing import Any
+import sys
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.media.serving import WebServer
 
 # No deadline: on a shared machine a first example may take a second.
 # Derandomized: a red run can be repeated.
@@ -25,6 +29,68 @@ settings.register_profile("mmrerank", deadline=None, derandomize=True)
 settings.load_profile("mmrerank")
 
 _NO_SKIPS = os.environ.get("MMRERANK_NO_SKIPS") == "1"
+
+
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    parser.addoption(
+        "--hide-torchcodec",
+        action="store_true",
+        help="run as where torchcodec is not installed; tests that need it are deselected",
+    )
+    # Not later, in pytest_configure: by then the conftest of a folder named on the command line may
+    # have imported a library that took torchcodec in.
+    config: Any = pluginmanager.get_plugin("pytestconfig")
+    if "--hide-torchcodec" in config.invocation_params.args:
+        assert "torchcodec" not in sys.modules
+        sys.modules["torchcodec"] = None  # type: ignore[assignment]  # Python refuses the import
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not config.getoption("hide_torchcodec"):
+        return
+    if sys.modules.get("torchcodec", ...) is not None:
+        raise pytest.UsageError("--hide-torchcodec acts on the command line only")
+    # The peer then reads pictures by torchvision, which warns that torchcodec is to be used.
+    config.addinivalue_line(
+        "filterwarnings", "ignore:The image decoding and encoding capabilities:DeprecationWarning"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("hide_torchcodec"):
+        return
+    asking = [item for item in items if _needs_torchcodec(item)]
+    config.hook.pytest_deselected(items=asking)
+    items[:] = [item for item in items if item not in asking]
+
+
+def _needs_torchcodec(item: pytest.Item) -> bool:
+    """Whether a test says so, by the fixture or by the name of the decoder it is run with."""
+    parameters = getattr(getattr(item, "callspec", None), "params", {}).values()
+    names = [value for value in parameters if isinstance(value, str)]
+    return "torchcodec" in names or "torchcodec_loads" in getattr(item, "fixturenames", ())
+
+
+@pytest.fixture
+def torchcodec_loads() -> None:
+    """Skips, in words, where torchcodec finds no FFmpeg."""
+    from mmrerank.media import decoder_backend
+
+    if decoder_backend() != "torchcodec":
+        pytest.skip("needs FFmpeg libraries: run `make system`")
+
+
+@pytest.fixture
+def web() -> Iterator[WebServer]:
+    """A web server on this machine; no connection of an earlier test is used again."""
+    from mmrerank.media.connect import close_connections
+    from tests.media.serving import WebServer
+
+    close_connections()
+    server = WebServer()
+    yield server
+    close_connections()
+    server.close()
 
 
 @pytest.fixture(autouse=True)

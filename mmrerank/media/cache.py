@@ -30,6 +30,10 @@ class MediaCache:
         """Bytes held now."""
         return self._media.num_bytes
 
+    def get(self, key: MediaKey) -> LoadedMedia | None:
+        """The medium of that key, None where it is not held."""
+        return self._media.get(key)
+
     def get_or_make(self, key: MediaKey, make: Callable[[], LoadedMedia]) -> LoadedMedia:
         """The medium of that key, made where it is not held."""
         return self._media.get_or_make(key, make)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,8 +12,15 @@ from mmrerank.errors import MediaError, MediaUnreadable
 from mmrerank.inputs.recognise import decoder_modality
 from mmrerank.inputs.sniff import HEAD_BYTES, sniff_bytes
 from mmrerank.media.arrays import digest_of
-from mmrerank.media.audio import audio_from_array, audio_from_decoder, decode_audio
+from mmrerank.media.audio import (
+    audio_from_array,
+    audio_from_decoder,
+    decode_audio,
+    decode_sound_track,
+)
+from mmrerank.media.encoded import Encoded
 from mmrerank.media.image import decode_image, image_from_array, image_from_pil
+from mmrerank.media.limits import check_clip
 from mmrerank.media.pdf import decode_pdf_page
 from mmrerank.media.policy import MediaPolicy
 from mmrerank.media.sampling import GivenFrames
@@ -34,7 +42,14 @@ from mmrerank.types import (
     Video,
 )
 
-__all__ = ["decode_array", "decode_bytes", "decode_object", "digest_decoded", "options_of"]
+__all__ = [
+    "decode_array",
+    "decode_bytes",
+    "decode_object",
+    "decode_sound_track",
+    "digest_decoded",
+    "options_of",
+]
 
 Medium: TypeAlias = Image | Audio | Video
 
@@ -49,10 +64,11 @@ def options_of(part: Medium) -> str:
 
 
 def decode_bytes(
-    part: Medium, data: bytes, budget: DecodeBudget, policy: MediaPolicy
+    part: Medium, data: Encoded, budget: DecodeBudget, policy: MediaPolicy
 ) -> DecodedMedia:
     """Decode a file's bytes as the modality of its part. Raises MediaError."""
     if isinstance(part, Image):
+        assert isinstance(data, bytes)
         return _decode_picture(part, data, budget, policy)
     if isinstance(part, Audio):
         return decode_audio(data, budget, policy)
@@ -64,7 +80,7 @@ def _decode_picture(
 ) -> DecodedImage:
     kind = sniff_bytes(data[:HEAD_BYTES])
     if kind == "pdf":
-        return decode_pdf_page(data, part.page, budget)
+        return decode_pdf_page(data, part.page, budget, policy)
     if part.page is not None:
         raise MediaUnreadable(f"page={part.page} is given, but it is no PDF.")
     if kind in ("audio", "video"):
@@ -72,7 +88,7 @@ def _decode_picture(
             f"it is no picture but {'a sound' if kind == 'audio' else 'a clip'}; wrap it in "
             f"mmrerank.{kind.capitalize()}(...)."
         )
-    return decode_image(data, policy)
+    return decode_image(data, budget, policy)
 
 
 def decode_array(
@@ -80,7 +96,7 @@ def decode_array(
 ) -> DecodedMedia:
     """Read an array as the modality of its part. Raises MediaError."""
     if isinstance(part, Image):
-        return image_from_array(array, policy)
+        return image_from_array(array, budget, policy)
     if isinstance(part, Audio):
         return audio_from_array(array, part.sampling_rate, budget, policy)
     return video_from_array(array, part.metadata, budget, policy)
@@ -91,7 +107,7 @@ def decode_object(
 ) -> DecodedMedia:
     """Read a PIL image, decoder or list of frames as its part's modality. Raises MediaError."""
     if isinstance(part, Image) and source.kind == "pil":
-        return image_from_pil(source.value, policy)
+        return image_from_pil(source.value, budget, policy)
     if isinstance(part, Video) and source.kind == "frames":
         return _clip_of_frames(source.value, part, policy, budget)
     if source.kind == "decoder" and decoder_modality(source.value) == part.modality:
@@ -107,21 +123,24 @@ def _clip_of_frames(
     """Only the frames that are kept are opened."""
     given = GivenFrames.read(part.metadata)
     positions = given.positions(len(frames), budget)
-    decoded = {
-        position: _frame(frames[position], position, policy) for position in sorted(set(positions))
-    }
+    budget = replace(budget, max_image_pixels=budget.max_frame_pixels)
+    decoded: dict[int, DecodedImage] = {}
+    for position in sorted(set(positions)):
+        decoded[position] = _frame(frames[position], position, budget, policy)
+        height, width = decoded[position].pixels.shape[:2]
+        check_clip((width, height), given.duration_s, len(positions), policy)
     return video_from_frames([decoded[p] for p in positions], positions, given, len(frames))
 
 
-def _frame(value: Any, position: int, policy: MediaPolicy) -> DecodedImage:
+def _frame(value: Any, position: int, budget: DecodeBudget, policy: MediaPolicy) -> DecodedImage:
     try:
         source = source_of(value)
         if source.kind == "pil":
-            return image_from_pil(value, policy)
+            return image_from_pil(value, budget, policy)
         if source.kind == "array":
-            return image_from_array(value, policy)
+            return image_from_array(value, budget, policy)
         if source.has_bytes:
-            return decode_image(read_source(source, policy), policy)
+            return decode_image(read_source(source, policy), budget, policy)
         raise MediaUnreadable(f"{source.shown} is no picture.")
     except MediaError as error:
         raise type(error)(f"frame {position}: {error}") from error
@@ -130,7 +149,7 @@ def _frame(value: Any, position: int, policy: MediaPolicy) -> DecodedImage:
 def digest_decoded(media: DecodedMedia) -> str:
     """A hash over decoded content, for sources that have no bytes of their own."""
     if isinstance(media, DecodedImage):
-        return digest_of("pixels", media.pixels)
+        return digest_of("pixels", media.pixels, media.full_size)
     if isinstance(media, DecodedAudio):
         return digest_of("samples", media.samples, media.sampling_rate_hz)
     return digest_of("frames", media.frames, media.fps, media.frame_indices, media.total_num_frames)

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import logging
 import re
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
-from mmrerank.errors import MediaError, MediaTooLarge, MediaUnreadable
+from mmrerank.errors import (
+    MediaNotFound,
+    MediaRefused,
+    MediaTooLarge,
+    MediaUnreadable,
+    MMRerankError,
+)
 
 __all__ = ["decoder_errors", "first_working"]
 
@@ -18,18 +25,19 @@ T = TypeVar("T")
 
 @contextmanager
 def decoder_errors(trouble: str) -> Iterator[None]:
-    """Every exception of a decoder within it becomes a MediaUnreadable that starts with `trouble`.
+    """What a decoder raises within it becomes a MediaUnreadable that starts with `trouble`.
 
     pillow raises OSError, SyntaxError, struct.error, KeyError, …; FFmpeg's errors come as
-    RuntimeError, ValueError and OSError: a list of them would never be whole.
+    RuntimeError, ValueError and OSError: a list of them would never be whole. Libraries in Rust
+    raise their panics past Exception; only what asks the process to stop goes through.
     """
     try:
         yield
-    except MediaError:
+    except (MMRerankError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except MemoryError as error:
         raise MediaTooLarge(f"{trouble}: it does not fit into memory.") from error
-    except Exception as error:
+    except BaseException as error:
         raise MediaUnreadable(f"{trouble}: {_said(error)}.") from error
 
 
@@ -41,7 +49,7 @@ def first_working(readers: Sequence[Callable[[], T]], trouble: str) -> T:
     for read in readers[:-1]:
         try:
             return read()
-        except MediaError:
+        except (MediaNotFound, MediaRefused, MediaTooLarge):  # the second would only say it again
             raise
         except Exception:
             logger.debug("%s by the first decoder; the next one is tried", trouble, exc_info=True)
@@ -49,11 +57,22 @@ def first_working(readers: Sequence[Callable[[], T]], trouble: str) -> T:
         return readers[-1]()
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     """The library's own words, without the place in its sources and the pages that some add."""
     lines = str(error).strip().splitlines()
-    if not lines:
-        return type(error).__name__
+    if not lines or isinstance(error, _SLIPS):
+        return f"it is damaged ({type(error).__name__})"
     if re.search(r"best (audio|video) stream is unknown", lines[0]):
         return "the file has no such stream"
-    return re.sub(r"^.*\.cpp:\d+, |^\[Errno \d+\] |: '<none>'$", "", lines[0])[:200].rstrip(". ")
+    words = re.sub(r"^.*\.cpp:\d+, |^\[Errno -?\d+\] ", "", lines[0])
+    words = re.sub(r": '[^']*'( returned -?\d+)?$", "", words)  # a function of FFmpeg
+    if words == "Invalid argument":
+        return "it is damaged, or of a coding that cannot be read"
+    return words[:200].rstrip(". ")
+
+
+# A decoder that trips over a damaged file: what Python says of it tells nobody anything.
+_SLIPS: tuple[type[BaseException], ...] = (
+    *(LookupError, TypeError, AttributeError, NameError, ArithmeticError, AssertionError),
+    *(struct.error, RecursionError),
+)

@@ -1,69 +1,60 @@
-"""Pictures → (height, width, 3) uint8 RGB, upright, over white, an animation's first frame."""
+"""Pictures → (height, width, 3) uint8 RGB, upright, opaque, an animation's first frame."""
 
 from __future__ import annotations
 
-import io
 import threading
 from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image
 
-from mmrerank.errors import MediaTooLarge, MediaUnreadable
+from mmrerank.errors import MediaUnreadable
 from mmrerank.media.arrays import to_numpy, to_uint8
-from mmrerank.media.guard import decoder_errors
-from mmrerank.media.limits import check_pixels
+from mmrerank.media.limits import check_decoded, check_pixels
+from mmrerank.media.opaque import opaque_rgb, rgb_of
+from mmrerank.media.pillow import open_picture, pillow_at_work
 from mmrerank.media.policy import MediaPolicy
-from mmrerank.types import DecodedImage
+from mmrerank.media.shrink import draft, reduced
+from mmrerank.types import DecodeBudget, DecodedImage
 
-__all__ = [
-    "channels_last",
-    "decode_image",
-    "image_from_array",
-    "image_from_pil",
-    "rgb_of",
-]
+__all__ = ["channels_last", "decode_image", "image_from_array", "image_from_pil"]
 
-_SIXTEEN_BIT_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
 # A PIL image that is not loaded yet reads from one shared file; two threads would read past each
 # other.
 _PIL_LOCKS = tuple(threading.Lock() for _ in range(64))
+_BAND_PX = 64
 
 
-def decode_image(data: bytes, policy: MediaPolicy) -> DecodedImage:
+def decode_image(data: bytes, budget: DecodeBudget, policy: MediaPolicy) -> DecodedImage:
     """Decode a picture file. Its size is checked before its pixels are.
 
     Raises MediaTooLarge, or MediaUnreadable where pillow cannot read it to the end.
     """
-    with decoder_errors("no picture that can be decoded"):
-        try:
-            with Image.open(io.BytesIO(data)) as image:
-                _check_size(image, policy)
-                return DecodedImage(_pixels_of(image))
-        except UnidentifiedImageError as error:
-            raise MediaUnreadable("its bytes are no picture of a known format.") from error
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            raise MediaTooLarge(
-                f"{error} The policy allows {policy.max_pixels:,}; above Pillow's own limit raise "
-                "PIL.Image.MAX_IMAGE_PIXELS too."
-            ) from error
+    with pillow_at_work("no picture that can be decoded"), open_picture(data) as image:
+        _check_pixels(image, policy)
+        size = image.size
+        draft(image, _least_pixels(budget))
+        _check_decoded(image, policy)
+        image.load()
+        return _decoded(image, size, budget)
 
 
-def image_from_pil(image: Image.Image, policy: MediaPolicy) -> DecodedImage:
+def image_from_pil(image: Image.Image, budget: DecodeBudget, policy: MediaPolicy) -> DecodedImage:
     """Pixels of a PIL image, by the same rules as a file. The caller's image is not changed."""
-    _check_size(image, policy)
-    with decoder_errors("the PIL image cannot be read"):
+    with pillow_at_work("the PIL image cannot be read"):
+        _check_pixels(image, policy)
+        _check_decoded(image, policy)
         with _PIL_LOCKS[id(image) // 64 % len(_PIL_LOCKS)]:
             image.load()
-        return DecodedImage(_pixels_of(image))
+        return _decoded(image, image.size, budget)
 
 
-def image_from_array(value: Any, policy: MediaPolicy) -> DecodedImage:
+def image_from_array(value: Any, budget: DecodeBudget, policy: MediaPolicy) -> DecodedImage:
     """Pixels of an array (H, W), (H, W, C) or (C, H, W) with 1, 3 or 4 channels; see `to_uint8`.
 
     Where both ends could be channels, the first counts, as in transformers. Raises MediaUnreadable.
     """
-    array = to_numpy(value)
+    array = to_numpy(value, policy)
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3:
@@ -71,8 +62,10 @@ def image_from_array(value: Any, policy: MediaPolicy) -> DecodedImage:
             f"an array of shape {array.shape} is no picture; expected 2 or 3 dimensions."
         )
     array = channels_last(array, "a picture")
-    check_pixels(array.shape[1], array.shape[0], policy)
-    return DecodedImage(rgb_of(to_uint8(array)))
+    height, width = array.shape[:2]
+    check_pixels(width, height, policy)
+    check_decoded(width * height * 3, policy, f"a picture of {width}x{height} px")
+    return DecodedImage(rgb_of(to_uint8(array), budget.transparency))
 
 
 def channels_last(array: np.ndarray, what: str) -> np.ndarray:
@@ -88,46 +81,63 @@ def channels_last(array: np.ndarray, what: str) -> np.ndarray:
     )
 
 
-def rgb_of(pixels: np.ndarray) -> np.ndarray:
-    """(…, H, W, 3) uint8 from 1, 3 or 4 channels; the fourth is opacity, over white."""
-    if pixels.shape[-1] == 1:
-        pixels = np.repeat(pixels, 3, axis=-1)
-    if pixels.shape[-1] == 4:
-        opacity = pixels[..., 3:].astype(np.uint16)
-        blended = pixels[..., :3] * opacity + 255 * (255 - opacity)
-        pixels = ((blended + 127) // 255).astype(np.uint8)
-    return np.ascontiguousarray(pixels)
-
-
-def _check_size(image: Image.Image, policy: MediaPolicy) -> None:
-    if image.width == 0 or image.height == 0:
+def _check_pixels(image: Image.Image, policy: MediaPolicy) -> None:
+    if image.width <= 0 or image.height <= 0:
         raise MediaUnreadable(f"the picture has no pixels ({image.width}x{image.height}).")
     check_pixels(image.width, image.height, policy)
 
 
-def _pixels_of(image: Image.Image) -> np.ndarray:
-    # exif_transpose copies every picture, so it is asked only where there is something to turn.
-    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
-        image = ImageOps.exif_transpose(image)
-    return np.array(_rgb(image), dtype=np.uint8)
+def _check_decoded(image: Image.Image, policy: MediaPolicy) -> None:
+    width, height = image.size
+    check_decoded(width * height * 3, policy, f"a picture of {width}x{height} px")
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    """RGB of any mode; for an opaque 8-bit picture pillow's own convert("RGB"), bit for bit."""
-    if image.mode in _SIXTEEN_BIT_MODES:  # pillow's convert would clip at 255
-        return Image.fromarray(to_uint8(np.asarray(image).astype(np.uint16))).convert("RGB")
-    if image.mode in ("I", "F"):
-        return Image.fromarray(_eight_bit(np.asarray(image))).convert("RGB")
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, layer).convert("RGB")
-    return image.convert("RGB")
+def _least_pixels(budget: DecodeBudget) -> int | None:
+    return budget.max_image_pixels if budget.fast else None
 
 
-def _eight_bit(values: np.ndarray) -> np.ndarray:
-    """Modes I (of 16-bit PNG in older pillow) and F: the range of the values decides the scale."""
-    low, high = float(values.min()), float(values.max())
-    if values.dtype.kind != "f" and low >= 0 and 255 < high <= 65_535:
-        return to_uint8(values.astype(np.uint16))
-    return to_uint8(values)
+def _decoded(image: Image.Image, stored: tuple[int, int], budget: DecodeBudget) -> DecodedImage:
+    """stored: (width, height) of the file, before a draft."""
+    orientation = _orientation_of(image)
+    turn = _TURNS.get(orientation)
+    image = reduced(opaque_rgb(image, budget.transparency), _least_pixels(budget))
+    is_shrunk = image.size != stored
+    full_size = stored if orientation in _ON_THEIR_SIDE else stored[::-1]  # (height, width)
+    pixels = _array_of(image if turn is None else image.transpose(turn))
+    return DecodedImage(pixels, full_size if is_shrunk else None)
+
+
+def _array_of(image: Image.Image) -> np.ndarray:
+    """(height, width, 3) uint8 of an RGB picture.
+
+    Some rows at a time: the whole does not stay in the processor's caches on its way through
+    np.asarray (48 against 14 ms, 12 megapixels), which would also leave it read only.
+    """
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, _BAND_PX):
+        bottom = min(top + _BAND_PX, image.height)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    return pixels
+
+
+# Source: EXIF 2.32, tag Orientation; the transpositions are those of pillow's exif_transpose, which
+# also writes the picture's EXIF anew and so fails on a damaged one.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ON_THEIR_SIDE = (5, 6, 7, 8)
+
+
+def _orientation_of(image: Image.Image) -> int:
+    """1 to 8; 1, upright, where the EXIF data are damaged."""
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # pillow reads what a file claims; anything may come of it
+        return 1
+    return value if isinstance(value, int) else 1

@@ -11,7 +11,14 @@ import numpy as np
 from mmrerank.errors import MediaUnreadable, shorten
 from mmrerank.types import DecodeBudget
 
-__all__ = ["UNKNOWN_FPS", "GivenFrames", "all_indices", "even_indices", "sample_frame_indices"]
+__all__ = [
+    "UNKNOWN_FPS",
+    "GivenFrames",
+    "all_indices",
+    "even_indices",
+    "known",
+    "sample_frame_indices",
+]
 
 # Source: transformers 5.23, what its video processors take where the metadata has no fps.
 UNKNOWN_FPS = 24.0
@@ -79,18 +86,19 @@ class GivenFrames:
     @classmethod
     def read(cls, metadata: Mapping[str, Any] | None) -> GivenFrames:
         """From what transformers calls video metadata. Raises MediaUnreadable for odd values."""
-        given = {key: value for key, value in (metadata or {}).items() if value is not None}
+        given: Any = metadata
         try:
+            given = {key: value for key, value in (metadata or {}).items() if value is not None}
             indices = given.get("frames_indices")
             return cls(
-                fps=_positive(given.get("fps")),
+                fps=known(given.get("fps")),
                 frames_indices=None if indices is None else tuple(int(index) for index in indices),
                 total_num_frames=int(given["total_num_frames"])
                 if "total_num_frames" in given
                 else None,
-                duration_s=_positive(given.get("duration")),
+                duration_s=known(given.get("duration")),
             )
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError, AttributeError) as error:
             raise MediaUnreadable(
                 f"video_metadata {shorten(given)} cannot be read: {error}. Expected e.g. "
                 '{"fps": 2.0, "frames_indices": [0, 12], "total_num_frames": 24}.'
@@ -122,6 +130,7 @@ class GivenFrames:
         return max(self.total_num_frames or 0, last)
 
 
-def _positive(value: Any) -> float | None:
+def known(value: Any) -> float | None:
+    """A rate or duration where it is a number above 0, else None. Raises as float() does."""
     number = None if value is None else float(value)
     return number if number and number > 0 and np.isfinite(number) else None

@@ -1,4 +1,8 @@
-"""Clips → the frames that the model sees, (num_frames, height, width, 3) uint8 RGB."""
+"""Clips → the frames that the model sees, (num_frames, height, width, 3) uint8 RGB.
+
+Frames are upright by the clip's rotation; pixels that are not square stay as they are stored, as
+with the peers.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +13,17 @@ from typing import Any
 import numpy as np
 
 from mmrerank.errors import MediaUnreadable
-from mmrerank.inputs.sniff import HEAD_BYTES, has_poor_timestamps
+from mmrerank.inputs.sniff import has_poor_timestamps
 from mmrerank.media.arrays import to_numpy, to_uint8
 from mmrerank.media.backend import decoder_backend
+from mmrerank.media.encoded import Encoded, head_of, rewound
 from mmrerank.media.guard import decoder_errors, first_working
-from mmrerank.media.image import channels_last, rgb_of
+from mmrerank.media.image import channels_last
 from mmrerank.media.limits import check_clip
+from mmrerank.media.opaque import rgb_of
 from mmrerank.media.policy import MediaPolicy
-from mmrerank.media.sampling import UNKNOWN_FPS, GivenFrames, sample_frame_indices
+from mmrerank.media.sampling import UNKNOWN_FPS, GivenFrames, known, sample_frame_indices
+from mmrerank.media.shrink import shrunk_size
 from mmrerank.media.video_pyav import frames_by_pyav
 from mmrerank.types import DecodeBudget, DecodedImage, DecodedVideo
 
@@ -29,48 +36,66 @@ __all__ = [
 ]
 
 
-def decode_video(data: bytes, budget: DecodeBudget, policy: MediaPolicy) -> DecodedVideo:
+def decode_video(data: Encoded, budget: DecodeBudget, policy: MediaPolicy) -> DecodedVideo:
     """Decode the sampled frames of a clip. Size and duration are checked before.
 
     Raises MediaTooLarge, or MediaUnreadable where no frame can be had.
     """
     readers = [frames_by_pyav]
     # torchcodec 0.17 finds wrong frames, or none, where it has no good timestamps to seek by.
-    if decoder_backend() == "torchcodec" and not has_poor_timestamps(data[:HEAD_BYTES]):
+    if decoder_backend() == "torchcodec" and not has_poor_timestamps(head_of(data)):
         readers = [frames_by_torchcodec, frames_by_pyav]
     return first_working(
         [partial(read, data, budget, policy) for read in readers], "no clip that can be decoded"
     )
 
 
-def frames_by_torchcodec(data: bytes, budget: DecodeBudget, policy: MediaPolicy) -> DecodedVideo:
+def frames_by_torchcodec(data: Encoded, budget: DecodeBudget, policy: MediaPolicy) -> DecodedVideo:
     """The sampled frames of a clip, by torchcodec."""
     from torchcodec.decoders import VideoDecoder  # type: ignore[attr-defined]
+    from torchcodec.transforms import Resize  # type: ignore[attr-defined]
 
-    decoder = VideoDecoder(data, dimension_order="NHWC")
-    frames, fps, indices, total = _sampled(decoder, budget, policy)
-    return DecodedVideo(frames, fps, indices, total)
+    def opened(**options: Any) -> Any:
+        return VideoDecoder(rewound(data), dimension_order="NHWC", **options)
+
+    least_pixels = budget.max_frame_pixels if budget.fast else None
+    if least_pixels is None:
+        return _sampled(opened(), budget, policy)
+    facts = opened(seek_mode="approximate").metadata  # the header only, not a scan of the clip
+    stored = (facts.width, facts.height)
+    size = shrunk_size(*stored, least_pixels)
+    if size == stored:
+        return _sampled(opened(), budget, policy)
+    return _sampled(opened(transforms=[Resize((size[1], size[0]))]), budget, policy, kept_size=size)
 
 
 def video_from_decoder(decoder: Any, budget: DecodeBudget, policy: MediaPolicy) -> DecodedVideo:
     """The sampled frames of a torchcodec VideoDecoder."""
     with decoder_errors("the decoder gives no frames"):
-        frames, fps, indices, total = _sampled(decoder, budget, policy)
+        clip = _sampled(decoder, budget, policy)
     # The caller's decoder may give channels first or last, and other dtypes.
-    return DecodedVideo(rgb_of(to_uint8(channels_last(frames, "a clip"))), fps, indices, total)
+    frames = rgb_of(to_uint8(channels_last(clip.frames, "a clip")), budget.transparency)
+    return DecodedVideo(frames, clip.fps, clip.frame_indices, clip.total_num_frames)
 
 
 def _sampled(
-    decoder: Any, budget: DecodeBudget, policy: MediaPolicy
-) -> tuple[np.ndarray, float, tuple[int, ...], int]:
-    """Frames as the decoder gives them, the clip's fps, their indices, the clip's frames."""
+    decoder: Any,
+    budget: DecodeBudget,
+    policy: MediaPolicy,
+    *,
+    kept_size: tuple[int, int] | None = None,
+) -> DecodedVideo:
+    """Frames as the decoder gives them; kept_size: where it was told to shrink them."""
     facts = decoder.metadata
-    total, fps = int(facts.num_frames or 0), float(facts.average_fps or 0.0)
-    indices = sample_frame_indices(total, fps, facts.duration_seconds, budget)
+    total, fps, duration_s = facts.num_frames or 0, known(facts.average_fps), facts.duration_seconds
+    indices = sample_frame_indices(total, fps or 0.0, known(duration_s), budget)
     distinct = sorted(set(indices))
-    check_clip(facts.width, facts.height, facts.duration_seconds, len(distinct), policy)
-    frames = to_numpy(decoder.get_frames_at(distinct).data)
-    return frames[np.searchsorted(distinct, indices)], fps, indices, total
+    size = (facts.width or 0, facts.height or 0)
+    check_clip(size, duration_s, len(distinct), policy, kept_size=kept_size)
+    frames = to_numpy(decoder.get_frames_at(distinct).data, policy)
+    if len(distinct) < len(indices):  # picking copies, so only where one is repeated
+        frames = frames[np.searchsorted(distinct, indices)]
+    return DecodedVideo(frames, fps or UNKNOWN_FPS, indices, total)
 
 
 # ---------------------------------------------------------------- frames that the caller has
@@ -80,7 +105,7 @@ def video_from_array(
     value: Any, metadata: Mapping[str, Any] | None, budget: DecodeBudget, policy: MediaPolicy
 ) -> DecodedVideo:
     """A clip as (T, H, W, C) or (T, C, H, W), also with a leading axis of 1; C is 1, 3 or 4."""
-    array = to_numpy(value)
+    array = to_numpy(value, policy)
     if array.ndim == 5 and array.shape[0] == 1:
         array = array[0]
     if array.ndim != 4:
@@ -88,8 +113,10 @@ def video_from_array(
     array = channels_last(array, "a clip")
     given = GivenFrames.read(metadata)
     positions = given.positions(array.shape[0], budget)
-    check_clip(array.shape[2], array.shape[1], given.duration_s, len(set(positions)), policy)
-    return _from_given(rgb_of(to_uint8(array[list(positions)])), positions, given, array.shape[0])
+    size = (array.shape[2], array.shape[1])
+    check_clip(size, given.duration_s, len(positions), policy)
+    frames = rgb_of(to_uint8(array[list(positions)]), budget.transparency)
+    return _from_given(frames, positions, given, array.shape[0])
 
 
 def video_from_frames(

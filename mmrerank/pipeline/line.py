@@ -139,10 +139,10 @@ class Pipeline:
         self, pairs: Sequence[Pair]
     ) -> tuple[list[EncodedGroup], dict[MediaKey, MediaFeature]]:
         """Stages 2 to 4 alone: load, prepare and encode; what training and `preprocess` use."""
-        loaded = self._loader.load(pairs, CallOptions(), SourceMemo())
-        good = [pair for pair in loaded if isinstance(pair, LoadedPair)]
-        features = self.encoder.features_of(good)
-        return self.encoder.encode(good, features), features
+        everything = Prepared()
+        for window in self._windows(pairs, CallOptions()):
+            everything.add(window)
+        return everything.groups, everything.features
 
     # ------------------------------------------------------------ stages
 

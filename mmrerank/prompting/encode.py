@@ -89,7 +89,7 @@ class SegmentEncoder:
         if not pairs:
             return []
         queries, documents = _segments(pairs)
-        # The tokenizer keeps the rule of cutting on itself: another thread would cut, or not, by it.
+        # The tokenizer keeps the rule of cutting on itself: another thread would cut by it, or not.
         with self._lock:
             full = self._tokenizer(
                 queries, documents, padding=False, truncation=False, verbose=False

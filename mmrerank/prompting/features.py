@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mmrerank.caching import ByteLRU
 from mmrerank.errors import MediaUnreadable, SpecError
+from mmrerank.prompting.resizing import resize_as_whole
 from mmrerank.specs import BudgetSpec, PixelBudget
 from mmrerank.types import (
     DecodedAudio,
@@ -121,10 +122,13 @@ class MediaPreparer:
     def _arguments(self, loaded: LoadedMedia) -> dict[str, Any]:
         media = loaded.media
         if isinstance(media, DecodedImage):
-            # A tensor with its layout: pillow would copy it twice, an array of three rows be guessed.
+            # With its layout, as three rows would be guessed at; pillow would copy it twice.
             pixels = torch.from_numpy(media.pixels).permute(2, 0, 1)  # (3, height, width)
-            layout = {"input_data_format": "channels_first"}
-            return {"images": [pixels], "images_kwargs": {**self._sizes("image"), **layout}}
+            told = {**self._sizes("image"), "input_data_format": "channels_first"}
+            if media.full_size is not None:
+                own = self._processor.image_processor
+                pixels = resize_as_whole(pixels, media.full_size, own, told)
+            return {"images": [pixels], "images_kwargs": told}
         if isinstance(media, DecodedAudio):
             own = self._budget.processor_kwargs.get("audio", {})
             rate = {"sampling_rate": media.sampling_rate_hz}

@@ -53,8 +53,8 @@ def find_processor(name_or_path: str | Path) -> ProcessorSpec:
     if str(name_or_path) in by_name:
         return by_name[str(name_or_path)]
     raise SpecError(
-        f"processor={shorten(str(name_or_path))} is neither a folder with a {PROCESSOR_FILE} nor one of: "
-        f"{_join(by_name)}. `mmrerank processors` lists them."
+        f"processor={shorten(str(name_or_path))} is neither a folder with a "
+        f"{PROCESSOR_FILE} nor one of: {_join(by_name)}. `mmrerank processors` lists them."
     )
 
 

@@ -51,10 +51,6 @@ class SpecOverrides:
     sound_of_video: bool | None = None
 
 
-# transformers writes the most pixels of a picture, or its longest side, under one name.
-_LONGEST_SIDE = 20_000
-
-
 @dataclass(slots=True)
 class _Decider:
     """Facts at hand while deciding, and the note of where each answer came from."""
@@ -294,8 +290,10 @@ def _processor_pixels(decider: _Decider, kind: Literal["image", "video"]) -> int
     """
     media, saved = decider.facts.media, decider.facts.st.transformer.get("processing_kwargs", {})
     said = {**media.get(f"{kind}_processor", {}), **saved.get(kind, {})}
-    most = said.get("max_pixels") or (said.get("size") or {}).get("longest_edge")
-    return int(most) if most and most > _LONGEST_SIDE else None
+    most = said.get("max_pixels")
+    if not most and "merge_size" in said:  # then "longest_edge" is a number of pixels in all
+        most = (said.get("size") or {}).get("longest_edge")
+    return int(most) if most else None
 
 
 def _file_budget(decider: _Decider) -> BudgetSpec:

@@ -98,6 +98,17 @@ class PixelBudget:
             )
 
 
+def _enough(num_pixels: int) -> int:
+    """What to leave for a model that takes so many: more for a small one, which sees each pixel.
+
+    Up to half a million they cost next to nothing.
+    """
+    return max(num_pixels, min(_SURPLUS * num_pixels, 500_000))
+
+
+_SURPLUS = 64
+
+
 @dataclass(frozen=True, slots=True)
 class BudgetSpec:
     """Limits of decoding, and of resizing; None leaves resizing to the checkpoint's own media
@@ -121,10 +132,12 @@ class BudgetSpec:
         if not self.decode.fast:
             return self.decode
         frame = self.frame or self.video
+        image_pixels = self.image.max_pixels if self.image else self.decode.max_image_pixels
+        frame_pixels = frame.max_pixels if frame else self.decode.max_frame_pixels
         return replace(
             self.decode,
-            max_image_pixels=self.image.max_pixels if self.image else self.decode.max_image_pixels,
-            max_frame_pixels=frame.max_pixels if frame else self.decode.max_frame_pixels,
+            max_image_pixels=image_pixels and _enough(image_pixels),
+            max_frame_pixels=frame_pixels and _enough(frame_pixels),
         )
 
 

@@ -75,9 +75,13 @@ class MediaKey:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecodedImage:
-    """pixels: (height, width, 3) uint8 RGB, upright."""
+    """pixels: (height, width, 3) uint8 RGB, upright.
+
+    full_size: (height, width) of a picture that was shrunk while it was decoded.
+    """
 
     pixels: np.ndarray
+    full_size: tuple[int, int] | None = None
 
     @property
     def num_bytes(self) -> int:

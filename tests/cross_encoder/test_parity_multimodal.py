@@ -110,6 +110,7 @@ def test_picture_file_gives_the_peers_score(file: str, ours_of: ModelOf, peer_of
     assert_same_scores(ours, theirs)
 
 
+@pytest.mark.usefixtures("torchcodec_loads")  # the peer reads clips by nothing else
 def test_clip_file_gives_the_peers_score(ours_of: ModelOf, peer_of: ModelOf) -> None:
     pairs = [("a rabbit", str(MEDIA / "bunny.mp4"))]
     assert_same_scores(ours_of("qwen3-vl").predict(pairs), peer_of("qwen3-vl").predict(pairs))

@@ -1,4 +1,4 @@
-"""Decoders and a web server on this machine for the media tests."""
+"""Names for the web server of the tests, and none that may be connected to."""
 
 from __future__ import annotations
 
@@ -8,25 +8,8 @@ from typing import Any
 
 import pytest
 
-from mmrerank.media.backend import decoder_backend
 from mmrerank.media.connect import close_connections
-from tests.media.serving import Names, WebServer
-
-
-@pytest.fixture
-def torchcodec_loads() -> None:
-    """Skips, in words, where torchcodec finds no FFmpeg."""
-    if decoder_backend() != "torchcodec":
-        pytest.skip("needs FFmpeg libraries: run `make system`")
-
-
-@pytest.fixture
-def web() -> Iterator[WebServer]:
-    close_connections()
-    server = WebServer()
-    yield server
-    close_connections()
-    server.close()
+from tests.media.serving import Names
 
 
 @pytest.fixture

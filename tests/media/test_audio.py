@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 import pytest
 
@@ -159,3 +161,94 @@ def test_array_that_is_no_sound_says_why(array, message):
 def test_array_longer_than_the_policy_is_refused():
     with pytest.raises(MediaTooLarge, match="it lasts 2 s"):
         samples_of(np.zeros(32_000), max_media_s=1)
+
+
+# ---------------------------------------------------------------- odd and lying files
+
+
+def wav(samples=None, *, kind=1, channels=1, rate=16_000, bits=16, claimed_bytes=None):
+    """A WAV file with the header as told; 0.1 s of silence where no samples are given."""
+    data = bytes(3_200) if samples is None else samples.tobytes()
+    block = channels * bits // 8
+    claimed = len(data) if claimed_bytes is None else claimed_bytes
+    form = struct.pack("<HHIIHH", kind, channels, rate, rate * block % 2**32, block, bits)
+    riff = struct.pack("<I", min(36 + claimed, 2**32 - 1))
+    return (
+        b"RIFF" + riff + b"WAVEfmt \x10\0\0\0" + form + b"data" + struct.pack("<I", claimed) + data
+    )
+
+
+@pytest.mark.parametrize(
+    ("rate", "num_samples", "expected"),
+    [(7_999, 7_999, 16_000), (192_000, 192_000, 16_000), (100, 100, 16_000), (16_000, 1, 1)],
+)
+def test_odd_rates_and_a_single_sample_are_heard(rate, num_samples, expected, backend):
+    data = wav(np.zeros(num_samples, np.int16), rate=rate)
+    assert decode_audio(data, BUDGET, POLICY).samples.shape == (expected,)
+
+
+def test_twelve_channels_are_mixed(backend):
+    samples = np.zeros((1_600, 12), np.int16)
+    samples[:, 0] = 12_000
+    decoded = decode_audio(wav(samples, channels=12), BUDGET, POLICY)
+    assert decoded.samples[800] == pytest.approx(1_000 / 32_768, abs=1e-5)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_float_file_with_nan_or_infinity_says_so(value, backend):
+    samples = np.full((1_600, 2), value, np.float32)
+    with pytest.raises(MediaUnreadable, match="NaN or infinite"):
+        decode_audio(wav(samples, kind=3, channels=2, bits=32), BUDGET, POLICY)
+
+
+@pytest.mark.parametrize("rate", [1, 99, 4_000_000, 2_000_000_000])
+def test_rate_that_no_sound_has_is_refused(rate, backend):
+    with pytest.raises(MediaUnreadable, match=r"sampling rate of|no sound that can be decoded"):
+        decode_audio(wav(np.zeros(1_600, np.int16), rate=rate), BUDGET, POLICY)
+
+
+@pytest.mark.parametrize("rate", [0, -5, 1e12, float("nan"), "16000", True])
+def test_array_with_a_rate_that_no_sound_has_is_refused(rate):
+    with pytest.raises(MediaUnreadable, match="rate"):
+        samples_of(np.zeros(100, np.float32), rate=rate)
+
+
+@pytest.mark.parametrize("claimed_bytes", [2**31 - 1, 2**32 - 1])
+def test_header_that_claims_gigabytes_gives_the_samples_that_are_there(claimed_bytes, backend):
+    decoded = decode_audio(wav(claimed_bytes=claimed_bytes), BUDGET, POLICY)
+    assert decoded.samples.shape == (1_600,)
+    assert decoded.cut_s == 0.0
+
+
+def test_sound_track_of_no_samples_says_so(backend):
+    with pytest.raises(MediaUnreadable, match=r"without samples|no samples"):
+        decode_audio(wav(np.zeros(0, np.int16)), BUDGET, POLICY)
+
+
+@pytest.mark.parametrize(("container", "codec", "rate"), FORMATS)
+def test_seconds_behind_the_cut_are_counted(container, codec, rate, backend):
+    data = sound_bytes(5.0, rate=rate, codec=codec, container=container)
+    decoded = decode_audio(data, DecodeBudget(max_audio_s=2.0), POLICY)
+    assert decoded.samples.shape == (32_000,)
+    # ADTS has no header: its length is a guess from its bit rate.
+    assert decoded.cut_s == pytest.approx(3.0, abs=1.5 if container == "adts" else 0.1)
+    assert decode_audio(data, BUDGET, POLICY).cut_s == 0.0
+
+
+def test_seconds_behind_the_cut_of_an_array_are_counted():
+    array = np.zeros(16_000 * 13, np.float32)
+    decoded = audio_from_array(array, 16_000, BUDGET, POLICY)
+    assert decoded.cut_s == pytest.approx(3.0)
+    assert audio_from_array(array[: 16_000 * 10], 16_000, BUDGET, POLICY).cut_s == 0.0
+
+
+def test_no_more_than_the_kept_seconds_of_an_array_are_converted():
+    array = np.broadcast_to(np.int16(1), (30, 16_000 * 1_800))  # 3.4 GB as float, were it whole
+    decoded = audio_from_array(array, 16_000, BUDGET, POLICY)
+    assert decoded.samples.shape == (160_000,)
+    assert decoded.cut_s == pytest.approx(1_790)
+
+
+def test_sound_that_fills_too_much_memory_is_refused(backend):
+    with pytest.raises(MediaTooLarge, match=r"MediaPolicy\(max_decoded_bytes="):
+        decode_audio(sound_bytes(2.0), BUDGET, MediaPolicy(max_decoded_bytes=100_000))

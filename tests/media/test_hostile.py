@@ -26,7 +26,7 @@ def load(document):
     ("name", "error", "message"),
     [
         ("broken.pdf", MediaUnreadable, "no PDF that can be read"),
-        ("claims_50000x50000.png", MediaTooLarge, "2500000000 pixels"),
+        ("claims_50000x50000.png", MediaTooLarge, "50000x50000 px is 2,500,000,000 pixels"),
         ("empty.wav", MediaUnreadable, "it is empty"),
         ("header_only.wav", MediaUnreadable, "without samples"),
         ("page.html.png", MediaUnreadable, "no picture of a known format"),
@@ -70,8 +70,6 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
 
 
 @pytest.mark.parametrize("kind", sorted(PARTS))
-@pytest.mark.filterwarnings("ignore::UserWarning")  # pillow names the fields it finds damaged
-@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_damaged_file_loads_or_gives_a_media_error(kind):
     part, make = PARTS[kind]
     data, chance = make(), random.Random(kind)

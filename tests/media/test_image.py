@@ -13,13 +13,15 @@ from PIL import Image
 from mmrerank.errors import MediaTooLarge, MediaUnreadable
 from mmrerank.media import MediaPolicy
 from mmrerank.media.image import decode_image, image_from_array, image_from_pil
+from mmrerank.types import DecodeBudget
 from tests.media.making import gradient, picture_bytes
 
 POLICY = MediaPolicy()
+BUDGET = DecodeBudget()
 
 
 def pixels_of(data):
-    pixels = decode_image(data, POLICY).pixels
+    pixels = decode_image(data, BUDGET, POLICY).pixels
     assert pixels.dtype == np.uint8
     assert pixels.ndim == 3
     assert pixels.shape[2] == 3
@@ -61,7 +63,9 @@ def test_orientation_of_the_camera_is_undone(orientation):
     data = picture_bytes(stored, "PNG", exif=exif)
     np.testing.assert_array_equal(pixels_of(data), np.asarray(upright))
     with Image.open(io.BytesIO(data)) as image:
-        np.testing.assert_array_equal(image_from_pil(image, POLICY).pixels, np.asarray(upright))
+        np.testing.assert_array_equal(
+            image_from_pil(image, BUDGET, POLICY).pixels, np.asarray(upright)
+        )
 
 
 def test_transparency_lies_over_white():
@@ -100,7 +104,7 @@ def test_animation_gives_its_first_frame():
 def test_pil_image_is_left_as_it_was():
     image = gradient().convert("RGBA")
     before = image.tobytes()
-    image_from_pil(image, POLICY)
+    image_from_pil(image, BUDGET, POLICY)
     assert (image.mode, image.tobytes()) == ("RGBA", before)
 
 
@@ -121,30 +125,32 @@ def test_pil_image_is_left_as_it_was():
 )
 def test_layouts_and_dtypes_of_one_picture_agree(array):
     expected = np.asarray(gradient())
-    np.testing.assert_array_equal(image_from_array(array, POLICY).pixels, expected)
+    np.testing.assert_array_equal(image_from_array(array, BUDGET, POLICY).pixels, expected)
 
 
 def test_torch_tensor_also_in_bfloat16_is_read():
     import torch
 
     tensor = torch.tensor(np.asarray(gradient())).permute(2, 0, 1)
-    np.testing.assert_array_equal(image_from_array(tensor, POLICY).pixels, np.asarray(gradient()))
+    np.testing.assert_array_equal(
+        image_from_array(tensor, BUDGET, POLICY).pixels, np.asarray(gradient())
+    )
     ones = torch.ones(3, 4, 5, dtype=torch.bfloat16)
-    assert image_from_array(ones, POLICY).pixels.min() == 255
+    assert image_from_array(ones, BUDGET, POLICY).pixels.min() == 255
 
 
 def test_gray_and_transparent_arrays_become_rgb():
     assert (
-        image_from_array(np.full((2, 5), 9, np.uint8), POLICY).pixels.tolist()
+        image_from_array(np.full((2, 5), 9, np.uint8), BUDGET, POLICY).pixels.tolist()
         == [[[9] * 3] * 5] * 2
     )
     clear = np.zeros((2, 5, 4), np.uint8)
-    assert image_from_array(clear, POLICY).pixels.min() == 255
+    assert image_from_array(clear, BUDGET, POLICY).pixels.min() == 255
 
 
 def test_first_axis_counts_where_both_could_be_channels():
     array = np.zeros((3, 5, 3), np.uint8)
-    assert image_from_array(array, POLICY).pixels.shape == (5, 3, 3)
+    assert image_from_array(array, BUDGET, POLICY).pixels.shape == (5, 3, 3)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +168,7 @@ def test_first_axis_counts_where_both_could_be_channels():
 )
 def test_array_that_is_no_picture_says_why(array, message):
     with pytest.raises(MediaUnreadable, match=message):
-        image_from_array(array, POLICY)
+        image_from_array(array, BUDGET, POLICY)
 
 
 # ---------------------------------------------------------------- hostile
@@ -180,21 +186,20 @@ def png_that_claims(width, height):
 
 
 @pytest.mark.parametrize("side", [9_400, 12_000, 50_000])
-@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_claimed_pixels_are_refused_before_decoding(side, monkeypatch):
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
     with pytest.raises(MediaTooLarge, match=r"[Tt]he policy allows"):
-        decode_image(png_that_claims(side, side), MediaPolicy(max_pixels=80_000_000))
+        decode_image(png_that_claims(side, side), BUDGET, MediaPolicy(max_pixels=80_000_000))
 
 
 def test_own_limit_of_pixels_counts_for_each_kind_of_source():
     policy = MediaPolicy(max_pixels=100)
     with pytest.raises(MediaTooLarge, match="16x12 px is 192 pixels, the policy allows 100"):
-        decode_image(picture_bytes(gradient()), policy)
+        decode_image(picture_bytes(gradient()), BUDGET, policy)
     with pytest.raises(MediaTooLarge):
-        image_from_pil(gradient(), policy)
+        image_from_pil(gradient(), BUDGET, policy)
     with pytest.raises(MediaTooLarge):
-        image_from_array(np.asarray(gradient()), policy)
+        image_from_array(np.asarray(gradient()), BUDGET, policy)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF"])
@@ -203,7 +208,7 @@ def test_truncated_picture_is_unreadable(kind, share):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     data = picture_bytes(Image.fromarray(noise), kind)
     with pytest.raises(MediaUnreadable):
-        decode_image(data[: int(len(data) * share)], POLICY)
+        decode_image(data[: int(len(data) * share)], BUDGET, POLICY)
 
 
 @pytest.mark.parametrize(
@@ -211,4 +216,4 @@ def test_truncated_picture_is_unreadable(kind, share):
 )
 def test_bytes_that_are_no_picture_are_unreadable(data):
     with pytest.raises(MediaUnreadable):
-        decode_image(data, POLICY)
+        decode_image(data, BUDGET, POLICY)

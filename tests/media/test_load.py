@@ -49,10 +49,10 @@ def decoded(monkeypatch):
     lock = threading.Lock()
     real = image.decode_image
 
-    def count(data, policy):
+    def count(data, budget, policy):
         with lock:
             counted.append(len(data))
-        return real(data, policy)
+        return real(data, budget, policy)
 
     monkeypatch.setattr(decode, "decode_image", count)
     return counted
@@ -128,7 +128,7 @@ def test_one_broken_source_gives_each_of_its_documents_an_error_with_its_own_nam
 
 
 def test_error_keeps_its_cause():
-    (error,) = load({"image": b"no picture"})
+    (error,) = load({"image": PNG[:60]})
     assert isinstance(error, MediaUnreadable)
     assert error.__cause__ is not None
 

@@ -7,6 +7,8 @@ import pytest
 
 from mmrerank.errors import MediaTooLarge, MediaUnreadable
 from mmrerank.media import MediaPolicy, video
+from mmrerank.media.decode import decode_object
+from mmrerank.media.source import source_of
 from mmrerank.media.video import (
     decode_video,
     frames_by_torchcodec,
@@ -14,7 +16,7 @@ from mmrerank.media.video import (
     video_from_decoder,
 )
 from mmrerank.media.video_pyav import frames_by_pyav
-from mmrerank.types import DecodeBudget
+from mmrerank.types import DecodeBudget, Video
 from tests.media.making import clip_bytes, gradient, picture_bytes, sound_bytes
 
 POLICY = MediaPolicy()
@@ -183,3 +185,60 @@ def test_frames_that_are_sampled_already_are_kept():
 def test_array_that_is_no_clip_says_why(array, message):
     with pytest.raises(MediaUnreadable, match=message):
         video_from_array(array, None, BUDGET, POLICY)
+
+
+# ---------------------------------------------------------------- limits and damage
+
+
+GIVEN = {"frames_indices": [0, 1, 2, 3]}
+PICTURES = [gradient(100, 50)] * 4
+ARRAY = np.broadcast_to(np.uint8(1), (4, 48, 100, 3))
+
+
+@pytest.mark.parametrize(
+    "decode",
+    [
+        lambda policy: decode_video(clip_bytes(), BUDGET, policy),
+        lambda policy: video_from_array(ARRAY, GIVEN, BUDGET, policy),
+        lambda policy: decode_object(Video(PICTURES, GIVEN), source_of(PICTURES), BUDGET, policy),
+    ],
+    ids=["file", "array", "list"],
+)
+def test_clip_that_fills_too_much_memory_names_the_ways_out(decode, backend):
+    with pytest.raises(MediaTooLarge, match=r"fast_decode=True.*MediaPolicy\(max_decoded_bytes="):
+        decode(MediaPolicy(max_decoded_bytes=40_000))
+
+
+def test_damage_in_the_middle_gives_frames_or_an_error(backend):
+    data = clip_bytes(60, key_every=5)
+    for place in range(len(data) // 3, len(data), len(data) // 9):
+        damaged = data[:place] + bytes(40) + data[place + 40 :]
+        try:
+            decoded = decode_video(damaged, BUDGET, POLICY)
+        except MediaUnreadable:
+            continue
+        assert decoded.frames.shape[1:] == (48, 64, 3)
+
+
+def test_clip_of_no_frames_is_unreadable(backend):
+    with pytest.raises(MediaUnreadable):
+        decode_video(clip_bytes(0), BUDGET, POLICY)
+
+
+def test_speed_that_is_not_known_is_never_zero(monkeypatch, torchcodec_loads):
+    from torchcodec.decoders import VideoDecoder  # type: ignore[attr-defined]
+
+    decoder = VideoDecoder(clip_bytes())
+    decoder.metadata.average_fps_from_header = None
+    monkeypatch.setattr(type(decoder.metadata), "average_fps", 0.0, raising=False)
+    decoder.metadata.average_fps = 0.0
+    assert video_from_decoder(decoder, BUDGET, POLICY).fps == 24.0
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [{"fps": []}, [1], {"frames_indices": 5}, {"total_num_frames": float("inf")}, {"fps": "x"}],
+)
+def test_odd_metadata_says_what_is_expected(metadata):
+    with pytest.raises(MediaUnreadable, match="video_metadata"):
+        video_from_array(FRAMES, metadata, BUDGET, POLICY)

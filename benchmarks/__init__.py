@@ -1,0 +1,1 @@
+"""Measurements against other libraries, one subject a file: `python -m benchmarks.<subject>`."""
