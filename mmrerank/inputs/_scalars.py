@@ -68,7 +68,7 @@ def _unsupported(value: Any, place: Place) -> UnsupportedInput:
     hint = ""
     if isinstance(value, tuple):
         hint = " A tuple is a (query, document) pair; the parts of one document go into a list."
-    elif hasattr(value, "__next__"):
+    elif hasattr(type(value), "__next__"):
         hint = " Make a list of it first."
     found = "None" if value is None else f"{type(value).__name__} {shorten(value)}"
     return UnsupportedInput(f"{place.where}: {found} is no query or document.{hint} {ACCEPTED}")

@@ -16,6 +16,7 @@ __all__ = [
     "array_ndim",
     "as_binary",
     "decoder_modality",
+    "has_method",
     "is_file_object",
     "is_media_source",
     "is_pil_image",
@@ -69,9 +70,15 @@ def as_binary(value: object, where: str) -> bytes | None:
 
 def is_file_object(value: object) -> bool:
     """Whether an object is an open file, text or binary."""
-    return isinstance(value, io.IOBase) or (
-        callable(getattr(value, "read", None)) and callable(getattr(value, "seek", None))
-    )
+    return isinstance(value, io.IOBase) or (has_method(value, "read") and has_method(value, "seek"))
+
+
+def has_method(value: object, name: str) -> bool:
+    """Whether an object has a method of that name."""
+    try:
+        return callable(getattr(value, name, None))
+    except Exception:  # a __getattr__ of somebody else's that raises more than AttributeError
+        return False
 
 
 def peek(file: Any, where: str) -> bytes:
@@ -93,9 +100,10 @@ def peek(file: Any, where: str) -> bytes:
             file.seek(0)
             head = file.read(HEAD_BYTES)
         file.seek(position)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # the user's own object: it may raise anything
         raise AmbiguousInput(
-            f"{where}: the file {shorten(file)} cannot be read: {error}. Open it again."
+            f"{where}: the file {shorten(file)} cannot be read: "
+            f"{shorten(str(error), max_chars=200)}. Open it again."
         ) from error
     return bytes(head) if isinstance(head, (bytes, bytearray)) else b""
 

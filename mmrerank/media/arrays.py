@@ -51,6 +51,8 @@ def _of_tensor(tensor: Any, policy: MediaPolicy) -> np.ndarray:
     try:
         _check_size(tuple(tensor.shape), tensor.element_size(), policy)
         tensor = tensor.detach().cpu()
+        if tensor.is_complex():  # torch would drop the imaginary part
+            raise MediaUnreadable(f"a tensor of {tensor.dtype} holds no pixels or samples.")
         if tensor.is_quantized:
             tensor = tensor.dequantize()
         try:

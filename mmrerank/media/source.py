@@ -15,7 +15,7 @@ from mmrerank.inputs.modality import (
     scheme_of,
     shown_url,
 )
-from mmrerank.inputs.recognise import array_ndim, decoder_modality, is_pil_image
+from mmrerank.inputs.recognise import array_ndim, decoder_modality, has_method, is_pil_image
 from mmrerank.media.content import check_format, too_many_bytes
 from mmrerank.media.fetch import fetch
 from mmrerank.media.files import path_of_file_url, read_file_at
@@ -72,7 +72,7 @@ def _kind_of_object(value: Any) -> SourceKind | None:
         return "decoder"
     if isinstance(value, (list, tuple)):
         return "frames"
-    return "file" if callable(getattr(value, "read", None)) else None
+    return "file" if has_method(value, "read") else None
 
 
 def _shown_object(kind: SourceKind, value: Any) -> str:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mmrerank.engine import Engine, PaddedRunner
-from mmrerank.errors import MMRerankError
+from mmrerank.errors import EngineError, MMRerankError
 from mmrerank.heads import Activation, Head, activation_by_name, build_head
 from mmrerank.media import MediaPolicy, SourceMemo
 from mmrerank.models import Backbone
@@ -200,10 +200,10 @@ class Pipeline:
             return True
         return False
 
-    def _run(self, window: Prepared, options: CallOptions) -> dict[int, Score]:
+    def _run(self, window: Prepared, options: CallOptions) -> dict[int, Score | DocumentError]:
         """Stages 5 to 8: plan, run, head, activation."""
         groups, features = window.groups, window.features
-        scores: dict[int, Score] = {}
+        results: dict[int, Score | DocumentError] = {}
         device = next(self._model.parameters()).device
         batches = self._engine.run(
             groups, features, budget=options.budget, device=device, should_stop=options.should_stop
@@ -217,15 +217,19 @@ class Pipeline:
             for (group, index), row_logits, value in zip(
                 owners, _rows(logits), _rows(values), strict=True
             ):
-                scores[index] = Score(
-                    index,
-                    row_logits,
-                    value,
-                    group.num_tokens,
-                    group.num_truncated,
-                    window.cut_s.get(index, 0.0),
+                results[index] = (
+                    _no_number(index, options)
+                    if np.isnan(row_logits).any()
+                    else Score(
+                        index,
+                        row_logits,
+                        value,
+                        group.num_tokens,
+                        group.num_truncated,
+                        window.cut_s.get(index, 0.0),
+                    )
                 )
-        return scores
+        return results
 
     def _activate(self, logits: Tensor, options: CallOptions) -> Tensor:
         """logits: (documents, num_labels). Returns (documents,) for one label."""
@@ -233,6 +237,18 @@ class Pipeline:
         if self.head.num_labels == 1 and values.ndim > 1:
             return values.squeeze(-1)
         return torch.softmax(values, dim=1) if options.apply_softmax and values.ndim > 1 else values
+
+
+def _no_number(index: int, options: CallOptions) -> DocumentError:
+    """For a pair whose logit is NaN; raised where the options say so."""
+    _, document = options.names(Pair(index, Document(()), Document(())))
+    error = EngineError(
+        f"{document}: the model's output is no number (NaN). In half precision its states may have "
+        'grown too large: try model_kwargs={"dtype": "float32"}; else its weights are broken.'
+    )
+    if options.on_error == "raise":
+        raise error
+    return DocumentError(index, error)
 
 
 def _pad_id(backbone: Backbone) -> int:

@@ -286,14 +286,21 @@ class ChatEncoder:
         """Which tokens of an over-long prompt stay: special ones and all of a medium's always."""
         tokenised = self._tokenize([prompt.text], return_offsets_mapping=True)
         offsets = np.asarray(tokenised["offset_mapping"][0])
-        special = [*self._tokenizer.all_special_ids, *self._tokenizer.added_tokens_decoder]
-        is_protected = np.isin(ids, np.asarray(special))
-        for start, end in prompt.ranges:
-            is_protected |= (offsets[:, 0] < end) & (offsets[:, 1] > start)
         document = self._side(pair, "document", prompt, features)
         query = self._side(pair, "query", prompt, features)
+        is_protected = self._is_special(ids)
+        for (start, end), side in ((document, pair.document), (query, pair.query)):
+            if not any(isinstance(part, LoadedMedia) for part in side.parts):
+                # Only the user's words stand here, also where they look like special tokens.
+                is_protected &= (offsets[:, 0] < start) | (offsets[:, 1] > end)
+        for start, end in prompt.ranges:
+            is_protected |= (offsets[:, 0] < end) & (offsets[:, 1] > start)
         assert self._max_length is not None
         return tokens_to_keep(offsets, is_protected, document, query, self._max_length)
+
+    def _is_special(self, ids: np.ndarray) -> np.ndarray:
+        special = [*self._tokenizer.all_special_ids, *self._tokenizer.added_tokens_decoder]
+        return np.isin(ids, np.asarray(special))
 
     def _side(
         self, pair: LoadedPair, role: Role, prompt: _Prompt, features: Features

@@ -108,16 +108,16 @@ class MediaPreparer:
         text = self._processor.tokenizer.decode(
             ids, skip_special_tokens=False, clean_up_tokenization_spaces=False
         )
-        return MediaFeature(
-            key=loaded.key,
-            expansion=text,
-            num_tokens=num_tokens,
-            tensors={
-                name: _as_tensor(value)
-                for name, value in output.items()
-                if name not in _TEXT_FIELDS
-            },
-        )
+        tensors = {
+            name: _as_tensor(value) for name, value in output.items() if name not in _TEXT_FIELDS
+        }
+        for tensor in tensors.values():
+            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+                raise MediaUnreadable(
+                    f"this {loaded.modality} ({_describe(loaded)}) is out of all range: the "
+                    "model's media processor makes no finite numbers of it."
+                )
+        return MediaFeature(loaded.key, expansion=text, num_tokens=num_tokens, tensors=tensors)
 
     def _arguments(self, loaded: LoadedMedia) -> dict[str, Any]:
         media = loaded.media

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias
 
-from mmrerank.errors import InputError
+from mmrerank.errors import InputError, shorten
 
 __all__ = ["MODALITIES", "Audio", "Document", "Image", "Modality", "Pair", "Part", "Text", "Video"]
 
@@ -20,6 +20,10 @@ class Text:
 
     modality: ClassVar[Modality] = "text"
     text: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.text, str):
+            raise InputError(f"Text(...) takes a string, got {shorten(self.text)}.")
 
     @property
     def value(self) -> Any:

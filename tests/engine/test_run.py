@@ -117,7 +117,7 @@ def test_four_threads_get_the_scores_of_one(name: str, model_of: ModelOf) -> Non
 def test_copied_engine_has_a_lock_of_its_own(model_of: ModelOf) -> None:
     engine = Engine(model_of("bert").pipeline.runner)
     groups, features = _encoded(model_of("bert"))
-    for other in (copy.deepcopy(engine), copy.copy(engine)):
-        batches = other.run(groups, features, budget=TokenBudget(), device="cpu")
-        assert sum(len(plan.rows) for plan, _ in batches) == len(PAIRS)
-        assert other._lock is not engine._lock
+    other = copy.deepcopy(engine)
+    batches = other.run(groups, features, budget=TokenBudget(), device="cpu")
+    assert sum(len(plan.rows) for plan, _ in batches) == len(PAIRS)
+    assert other._lock is not engine._lock

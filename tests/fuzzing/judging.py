@@ -24,10 +24,8 @@ from mmrerank.types import (
 from tests.fuzzing.cases import Case, budget_of, document_of
 from tests.fuzzing.crafted import CRAFTED
 
-__all__ = ["MAX_EXTRA_MB", "MAX_S", "Found", "judge_load", "judge_score"]
+__all__ = ["Found", "judge_load", "judge_score"]
 
-MAX_S = 10.0
-MAX_EXTRA_MB = 300.0
 MAX_MESSAGE_CHARS = 2_000
 _NAME = "documents[0]"
 # What Python says of our own mistakes; it tells a user nothing.
@@ -46,11 +44,15 @@ _INSIDES = (
 
 @dataclass(slots=True)
 class Found:
-    """What one case came to. result: "value", or the name of an error's class."""
+    """What one case came to. result: "value", or the name of an error's class.
+
+    num_calls: that were made; bounds of time hold for one.
+    """
 
     result: str
     message: str = ""
     defects: list[str] = field(default_factory=list)
+    num_calls: int = 1
 
 
 def judge_load(case: Case, folder: Path, policy: MediaPolicy) -> Callable[[], Found]:
@@ -89,30 +91,34 @@ def judge_score(case: Case, folder: Path, model: Any) -> Callable[[], Found]:
         except Exception as error:
             return Found(type(error).__name__, str(error), [f"raised {error!r}"[:2_000]])
         entries = {entry["corpus_id"]: entry for entry in ranking}
-        error = entries[0].get("error")
-        found = Found("value") if error is None else Found(error.partition(":")[0], error)
+        said = entries[0].get("error")
+        found = Found("value") if said is None else Found(said.partition(":")[0], said)
+        found.num_calls = 2
         if not math.isfinite(entries[1]["score"]):
             found.defects.append("the healthy document beside it lost its score")
-        if (error is None) != math.isfinite(entries[0]["score"]):
-            found.defects.append(f"score {entries[0]['score']} beside error {error!r}")
-        if (error is None) != math.isfinite(scores[0]) or (error is None) != (
+        if (said is None) != math.isfinite(entries[0]["score"]):
+            found.defects.append(f"score {entries[0]['score']} beside error {said!r}")
+        if (said is None) != math.isfinite(scores[0]) or (said is None) != (
             details[0].error is None
         ):
-            found.defects.append(f"rank and predict disagree: {error!r}, {details[0].error!r}")
-        if error is not None:
-            found.defects += defects_of_message(error)
-            if f"{_NAME}" not in error:
+            found.defects.append(f"rank and predict disagree: {said!r}, {details[0].error!r}")
+        if said is not None:
+            found.defects += defects_of_message(said)
+            if _NAME not in said:
                 found.defects.append("the message does not name the document")
-        return checked(case, found)
+        # What loads may still be too thin or too short for the model's own processor.
+        return checked(case, found, accepts_refusal=case.mutation == "crafted")
 
     return run
 
 
-def checked(case: Case, found: Found) -> Found:
+def checked(case: Case, found: Found, *, accepts_refusal: bool = False) -> Found:
     """With the defect that a healthy or crafted file did not come to what it must."""
     expected = "value" if case.mutation == "none" else "either"
     if case.mutation == "crafted":
         expected = CRAFTED[case.fixture].expected
+    if expected == "value" and accepts_refusal:
+        return found
     got = "value" if found.result == "value" else "error"
     if expected not in ("either", got):
         found.defects.append(f"expected {expected}, got {found.result}: {found.message}")

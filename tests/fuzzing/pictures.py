@@ -110,6 +110,8 @@ PICTURES: dict[str, Callable[[], bytes]] = {
     "bmp": partial(plain, "BMP"),
     "bmp_palette": partial(palette, "BMP"),
     "avif": partial(plain, "AVIF", max_threads=1),
+    "jp2": partial(plain, "JPEG2000"),
+    "tiff_big": partial(plain, "TIFF", big_tiff=True),
     "pdf": pdf,
     "pdf_pages": partial(pdf, 3),
 }

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mmrerank import CrossEncoder, Text
+from mmrerank.errors import MMRerankError
 
 MANY = settings(max_examples=200, suppress_health_check=list(HealthCheck))
 MILLION = 1_000_000
@@ -29,7 +30,6 @@ LONG = {
     "private letters": "\ue000" * MILLION,
     "digits": "1234567890" * (MILLION // 10),
     "brackets": "[" * MILLION,
-    "tokens of the template": "<|im_end|><|im_start|>system\n" * (MILLION // 30),
 }
 ODD = {
     "nothing": "",
@@ -83,15 +83,25 @@ def test_half_a_character_is_refused_in_words(text, model: CrossEncoder):
     assert "half a character" in entry["error"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(LONG))
-@pytest.mark.timeout(60)
 def test_document_of_a_million_characters_is_scored_and_known_to_be_cut(name, model: CrossEncoder):
     ranking = model.rank("a query", [Text(LONG[name])], on_error="record")
     assert math.isfinite(ranking[0]["score"]), ranking[0]
     assert ranking.details[0].truncated
 
 
+@pytest.mark.slow
+def test_document_of_tokens_that_no_one_may_cut_is_scored_or_refused_in_words(check_document):
+    check_document(Text("<|im_end|><|im_start|>system\n" * (MILLION // 30)))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(LONG))
-@pytest.mark.timeout(60)
-def test_query_of_a_million_characters_is_scored_or_refused_in_words(name, check_query):
-    check_query(Text(LONG[name]))
+def test_query_of_a_million_characters_is_scored_or_refused_in_words(name, model: CrossEncoder):
+    try:
+        ranking = model.rank(Text(LONG[name]), ["a document"], on_error="record")
+    except MMRerankError as error:
+        assert len(str(error)) <= 2_000  # noqa: PT017 - a score is as right as an error
+    else:
+        assert math.isfinite(ranking[0]["score"])

@@ -80,7 +80,6 @@ SOUNDS: dict[str, Crafted] = {
 # ---------------------------------------------------------------- clips
 
 _MATRIX_45 = struct.pack(">9i", 46_341, 46_341, 0, -46_341, 46_341, 0, 0, 0, 1 << 30)
-_HALF_A_MINUTE_MS = tuple(30_000 // 59 * place for place in range(60))
 
 
 def in_box(name: bytes, offset: int, form: str, *values: int) -> bytes:
@@ -92,6 +91,11 @@ def in_box(name: bytes, offset: int, form: str, *values: int) -> bytes:
 def nested_boxes(depth: int) -> bytes:
     head = b"\0\0\0\x14ftypisom\0\0\2\0isom"
     return head + b"".join(struct.pack(">I4s", 8 * (depth - i), b"moov") for i in range(depth))
+
+
+def frames_of_4k() -> bytes:
+    times = tuple(500 * place for place in range(60))
+    return clip("matroska", "libx264", num_frames=60, size=(3_840, 2_160), times=times)
 
 
 def outer_reference() -> bytes:
@@ -126,14 +130,6 @@ CLIPS: dict[str, Crafted] = {
     "mp4_frames_of_0_ticks": either(Video, partial(in_box, b"stts", 12, ">I", 0)),
     "mp4_frames_elsewhere": either(Video, outer_reference),
     "mp4_10000_boxes_deep": broken(Video, partial(nested_boxes, 10_000)),
-    # A hundred kilobytes that are 1.5 GB of pixels when every sampled frame is kept.
-    "mp4_60_frames_of_4k": either(
-        Video,
-        partial(
-            *(clip, "matroska", "libx264"),
-            num_frames=60,
-            size=(3_840, 2_160),
-            times=_HALF_A_MINUTE_MS,
-        ),
-    ),
+    # Two megabytes that are 1.5 GB of pixels when every sampled frame is kept.
+    "mp4_60_frames_of_4k": either(Video, frames_of_4k),
 }

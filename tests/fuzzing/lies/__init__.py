@@ -34,7 +34,7 @@ LIES: dict[str, Callable[[bytes, Random], bytes]] = {
     "bmp": lie_bmp,
     "tiff": lie_tiff,
     "pdf": lie_pdf,
-    **dict.fromkeys(("avif", "mp4", "m4a"), lie_boxes),
+    **dict.fromkeys(("avif", "mp4", "m4a", "jp2"), lie_boxes),
     **dict.fromkeys(("wav", "avi", "aiff"), lie_riff),
     "flac": lie_flac,
     "ogg": lie_ogg,

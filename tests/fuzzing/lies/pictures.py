@@ -151,6 +151,8 @@ def lie_bmp(data: bytes, chance: Random) -> bytes:
 def lie_tiff(data: bytes, chance: Random) -> bytes:
     """A field's kind, count or value; a directory that is its own next one."""
     order = "<" if data[:2] == b"II" else ">"
+    if 43 in data[2:4]:  # BigTIFF: offsets of eight bytes, fields of twenty
+        return patched(data, chance.randrange(4, len(data) - 8), order + "I", edge_integer(chance))
     (at,) = struct.unpack_from(order + "I", data, 4)
     (num_fields,) = struct.unpack_from(order + "H", data, at)
     field = at + 2 + 12 * chance.randrange(num_fields)

@@ -15,10 +15,12 @@ __all__ = ["lie_boxes", "lie_flac", "lie_frames", "lie_matroska", "lie_ogg", "li
 
 # ---------------------------------------------------------------- MP4, MOV, M4A, AVIF
 
-_CONTAINERS = frozenset(b"moov trak mdia minf stbl dinf edts mvex moof traf iprp ipco udta".split())
+_CONTAINERS = frozenset(
+    b"moov trak mdia minf stbl dinf edts mvex moof traf iprp ipco udta jp2h".split()
+)
 _FIELDS = frozenset(
     b"mvhd tkhd mdhd stts ctts stsc stsz stco stss elst stsd ispe pitm iloc iinf tfhd trun tfdt "
-    b"hdlr dref".split()
+    b"hdlr dref ihdr colr".split()
 )
 
 
@@ -144,7 +146,7 @@ def lie_matroska(data: bytes, chance: Random) -> bytes:
 def lie_ts(data: bytes, chance: Random) -> bytes:
     """Header bits of a few packets of a transport stream, or of a program stream's start codes."""
     step = 188 if data[:1] == b"G" else 1
-    starts = range(0, len(data) - 16, step)
+    starts = list(range(0, len(data) - 16, step))
     if step == 1:
         starts = [m.start() for m in re.finditer(b"\0\0\1", data[:-16])] or [0]
     found = bytearray(data)
