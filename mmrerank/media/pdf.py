@@ -28,7 +28,7 @@ __all__ = ["decode_pdf_page"]
 
 logger = logging.getLogger(__name__)
 
-MAX_RENDER_S = 5.0
+MAX_RENDER_S = 3.0
 _START_S = 30.0
 # The child finds modules where this process does, and nothing in the folder it is started in.
 _CODE = "import sys; sys.path[:] = {path!r}; from mmrerank.media.pdf_child import serve; serve()"

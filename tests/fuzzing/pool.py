@@ -47,13 +47,15 @@ class Worker:
     options: Sequence[str]
     process: subprocess.Popen[bytes] = field(init=False)
     errors: IO[bytes] = field(init=False)
+    folder: tempfile.TemporaryDirectory[str] = field(init=False)
     rss_mb: float = 0.0
     unread: bytes = b""
 
     def __post_init__(self) -> None:
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
+        self.folder = tempfile.TemporaryDirectory(prefix="fuzzing-")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.fuzzing.worker", *self.options],
+            [sys.executable, "-m", "tests.fuzzing.worker", self.folder.name, *self.options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
@@ -94,6 +96,7 @@ class Worker:
         for pipe in (self.process.stdin, self.process.stdout, self.errors):
             if pipe is not None:
                 pipe.close()
+        self.folder.cleanup()
 
     def _answer(self, within_s: float) -> str:
         """A line, "" where the process died, "hang" or "memory" where it must be ended."""

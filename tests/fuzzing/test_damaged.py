@@ -57,10 +57,9 @@ def test_damaged_file_costs_no_warning_that_is_an_error():
 
 def test_damaged_file_costs_the_document_beside_it_nothing_when_both_are_scored():
     crafted = [f"{name}:crafted:0" for name, one in CRAFTED.items() if one.expected != "error"]
-    outcomes = run_cases([*damaged(3, FIRST_SCORED), *crafted], options=["--mode=score"])
-    # What the default policy lets through may take the memory that it allows; see the test above.
-    allowed = {"mp4_60_frames_of_4k:crafted:0"}
-    assert defects_of([one for one in outcomes if one.case not in allowed]) == []
+    cases = [*damaged(3, FIRST_SCORED), *crafted]
+    outcomes = run_cases(cases, options=["--mode=score", "--policy=server"])
+    assert defects_of(outcomes) == []
     assert {"value", "MediaUnreadable"} <= {outcome.result for outcome in outcomes}
 
 

@@ -8,10 +8,10 @@ import json
 import os
 import socket
 import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
@@ -22,6 +22,7 @@ POLICIES = ("local", "server")
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="for cases that are given by their path")
     parser.add_argument("--mode", choices=("load", "score"), default="load")
     parser.add_argument("--policy", choices=POLICIES, default="local")
     parser.add_argument("--backend", choices=("any", "pyav"), default="any")
@@ -33,14 +34,13 @@ def main(argv: list[str] | None = None) -> None:
     if options.backend == "pyav":
         sys.modules["torchcodec"] = None  # type: ignore[assignment]
     leaked = _watch_warnings(options.warnings)
-    with tempfile.TemporaryDirectory() as name:
-        ready = _judge(options, Path(name))
-        _warm_up(ready)
-        answers.write("ready\n")
-        for line in sys.stdin:
-            run = _made(ready, line.strip())
-            answers.write("started\n")
-            answers.write(json.dumps(_measured(run, leaked)) + "\n")
+    ready = _judge(options, options.folder)
+    _warm_up(ready)
+    answers.write("ready\n")
+    for line in sys.stdin:
+        run = _made(ready, line.strip())
+        answers.write("started\n")
+        answers.write(json.dumps(_measured(run, leaked)) + "\n")
 
 
 def _private_stdout() -> TextIO:
@@ -63,22 +63,19 @@ def _watch_warnings(how: str) -> list[str]:
 
 
 def _judge(options: argparse.Namespace, folder: Path) -> Callable[[Any], Callable[[], Any]]:
+    from mmrerank.media import MediaPolicy
     from tests.fuzzing.judging import judge_load, judge_score
 
-    if options.mode == "score":
-        from mmrerank import CrossEncoder
-
-        model = CrossEncoder(device="cpu")
-        return lambda case: judge_score(case, folder, model)
-    from mmrerank.media import MediaPolicy
-
-    policy = MediaPolicy.server() if options.policy == "server" else MediaPolicy.local()
+    policy = MediaPolicy.local()
     if options.policy == "server":
-        from dataclasses import replace
+        # Its limits; but cases that are given by their path are of interest too.
+        policy = replace(MediaPolicy.server(), allow_local_files=True)
+    if options.mode == "load":
+        return lambda case: judge_load(case, folder, policy)
+    from mmrerank import CrossEncoder
 
-        # Cases that are given by their path are of interest too.
-        policy = replace(policy, allow_local_files=True)
-    return lambda case: judge_load(case, folder, policy)
+    model = CrossEncoder(device="cpu", media_policy=policy)
+    return lambda case: judge_score(case, folder, model)
 
 
 def _warm_up(ready: Callable[[Any], Callable[[], Any]]) -> None:

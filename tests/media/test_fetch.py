@@ -13,7 +13,7 @@ from mmrerank.media import MediaPolicy
 from mmrerank.media.fetch import fetch
 from mmrerank.media.source import read_source, source_of
 
-ALLOWED = MediaPolicy(allow_private=True, timeout_s=5)
+ALLOWED = MediaPolicy(allow_private=True, timeout_s=30)
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(80)
 
 
