@@ -10,7 +10,7 @@ import numpy as np
 
 from mmrerank.errors import MediaError, MediaUnreadable
 from mmrerank.inputs.recognise import decoder_modality
-from mmrerank.inputs.sniff import HEAD_BYTES, sniff_bytes
+from mmrerank.inputs.sniff import HEAD_BYTES, sniff_bytes, sniff_format
 from mmrerank.media.arrays import digest_of
 from mmrerank.media.audio import (
     audio_from_array,
@@ -18,9 +18,10 @@ from mmrerank.media.audio import (
     decode_audio,
     decode_sound_track,
 )
-from mmrerank.media.encoded import Encoded
+from mmrerank.media.encoded import Encoded, head_of
 from mmrerank.media.image import decode_image, image_from_array, image_from_pil
 from mmrerank.media.limits import check_clip
+from mmrerank.media.mp4 import check_sample_counts
 from mmrerank.media.pdf import decode_pdf_page
 from mmrerank.media.policy import MediaPolicy
 from mmrerank.media.sampling import GivenFrames
@@ -70,6 +71,7 @@ def decode_bytes(
     if isinstance(part, Image):
         assert isinstance(data, bytes)
         return _decode_picture(part, data, budget, policy)
+    _check_stream(part, data)
     if isinstance(part, Audio):
         return decode_audio(data, budget, policy)
     return decode_video(data, budget, policy)
@@ -89,6 +91,21 @@ def _decode_picture(
             f"mmrerank.{kind.capitalize()}(...)."
         )
     return decode_image(data, budget, policy)
+
+
+def _check_stream(part: Audio | Video, data: Encoded) -> None:
+    """What FFmpeg must not get: pictures, which it decodes while it looks, and lying indices."""
+    head = head_of(data)
+    name, kind = sniff_format(head), sniff_bytes(head)
+    is_moving = isinstance(part, Video) and name in ("gif", "avif")
+    if kind in ("image", "pdf") and not is_moving:
+        what = "a PDF" if kind == "pdf" else f"a picture ({name})"
+        raise MediaUnreadable(f"it is {what}, no {_WORDS[part.modality]}; wrap it in Image(...).")
+    if name in ("mp4", "m4a"):
+        check_sample_counts(data)
+
+
+_WORDS = {"audio": "sound", "video": "clip"}
 
 
 def decode_array(

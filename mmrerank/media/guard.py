@@ -61,7 +61,8 @@ def _said(error: BaseException) -> str:
     """The library's own words, without the place in its sources and the pages that some add."""
     lines = str(error).strip().splitlines()
     # Without a letter it is a key or number that somebody wrapped into another exception.
-    if not lines or isinstance(error, _SLIPS) or not re.search("[a-z]", lines[0]):
+    is_slip = isinstance(error, _SLIPS) or isinstance(error.__cause__, _SLIPS)
+    if not lines or is_slip or not re.search("[a-z]", lines[0]):
         return f"it is damaged ({type(error).__name__})"
     if re.search(r"best (audio|video) stream is unknown", lines[0]):
         return "the file has no such stream"

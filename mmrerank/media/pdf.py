@@ -101,19 +101,27 @@ class _Renderer:
         return self._process is not None and self._process.poll() is None
 
     def _start(self) -> None:
-        """A new child; none where this machine starts none: then pages are drawn unguarded."""
+        """A new child; none where this machine never starts one: pages are then drawn unguarded.
+
+        Raises MediaUnreadable where it only does not come up this time.
+        """
         self.stop()
         if self._cannot_start:
             return
         try:
             self._process = _started()
-        except (OSError, EOFError, ValueError) as error:
+        except (FileNotFoundError, PermissionError, ValueError) as error:
             self._cannot_start = True
             logger.warning(
                 "no process can be started to render PDFs in (%s); they are rendered in this one, "
                 "without bounds on time and memory",
                 error,
             )
+        except (OSError, EOFError) as error:  # now, for want of memory or processes
+            raise MediaUnreadable(
+                f"the process that renders PDFs did not start ({error}). Try again, or render the "
+                "page yourself and pass the picture."
+            ) from error
 
     def stop(self) -> None:
         """End the child, if there is one."""

@@ -24,6 +24,7 @@ _ANSWER = struct.Struct("<cqq")
 _MAX_MESSAGE_BYTES = 8_000
 # Besides what the interpreter takes: enough for a page of scans, too little to hurt a machine.
 _MAX_MEMORY_BYTES = 768 << 20
+_MAX_PAGE_CPU_S = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ def serve() -> None:
         num_bytes, page, longer_side_px, max_pages, max_pixels = _JOB.unpack(header)
         data = jobs.read(num_bytes)
         policy = MediaPolicy(max_pages=max_pages, max_pixels=max_pixels)
+        _bound_time()
         try:
             pixels = render_page(data, None if page < 0 else page, longer_side_px, policy)
         except MediaError as error:
@@ -118,3 +120,15 @@ def _bound_memory() -> None:
     except OSError:  # not Linux: what the process takes by now is not told
         return
     resource.setrlimit(resource.RLIMIT_AS, (now + _MAX_MEMORY_BYTES, now + _MAX_MEMORY_BYTES))
+
+
+def _bound_time() -> None:
+    """A page that is drawn for ever ends this process, also when the parent is there no more."""
+    try:
+        import resource
+    except ImportError:
+        return
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    _, most = resource.getrlimit(resource.RLIMIT_CPU)
+    allowed = int(usage.ru_utime + usage.ru_stime) + _MAX_PAGE_CPU_S
+    resource.setrlimit(resource.RLIMIT_CPU, (allowed, most))

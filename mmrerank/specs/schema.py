@@ -101,12 +101,12 @@ class PixelBudget:
 def _enough(num_pixels: int) -> int:
     """What to leave for a model that takes so many: more for a small one, which sees each pixel.
 
-    Up to half a million they cost next to nothing.
+    Up to a megapixel or so they cost little.
     """
-    return max(num_pixels, min(_SURPLUS * num_pixels, 500_000))
+    return max(num_pixels, min(_SURPLUS * num_pixels, 1_500_000))
 
 
-_SURPLUS = 64
+_SURPLUS = 256
 
 
 @dataclass(frozen=True, slots=True)

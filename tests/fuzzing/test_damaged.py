@@ -49,6 +49,18 @@ def test_file_crafted_to_hurt_is_loaded_or_refused_as_it_must_be():
     assert len(outcomes) == len(CRAFTED)
 
 
+# Found by longer runs: memory that FFmpeg took while it only probed, and words of pillow's inside.
+@pytest.mark.parametrize(
+    "case",
+    [
+        *("mp4_fragmented:lie:3104", "coffee_rgba.png:flip:2706", "png:lie:2645"),
+        *("png_grey_alpha:lie:3448", "png:lie:3027", "tiff:lie:2783", "gif_animated:delete:16"),
+    ],
+)
+def test_file_that_once_broke_a_bound_keeps_it(case):
+    assert defects_of(run_cases([case], num_workers=1)) == []
+
+
 def test_damaged_file_costs_no_warning_that_is_an_error():
     outcomes = run_cases(damaged(3, 30_000), options=["--warnings=error"])
     assert defects_of(outcomes) == []
