@@ -1,4 +1,4 @@
-"""The two libraries on one tiny checkpoint, each by the same public call: `preprocess`."""
+"""The two libraries on one tiny checkpoint, each by what its predict does before the model runs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,19 @@ import torch
 from PIL import ImageFile
 from transformers import Qwen3VLProcessor
 
+from mmrerank.inputs import parse_pairs
+from mmrerank.types import Pair
 from tests.checkpoints import build_qwen3_vl
 
-__all__ = ["Call", "build_checkpoint", "counted_decodes", "run", "tensors", "with_fresh_caches"]
+__all__ = [
+    "Call",
+    "build_checkpoint",
+    "counted_decodes",
+    "run_ours",
+    "run_peer",
+    "tensors",
+    "with_fresh_caches",
+]
 
 Call = Callable[[], object]
 _BATCH_SIZE = 32  # that of predict in both libraries
@@ -38,7 +48,7 @@ def with_fresh_caches(model: Any) -> Any:
 
 
 def tensors(model: Any, documents: Sequence[str | Path]) -> Iterator[torch.Tensor]:
-    """From files to the tensors of the vision tower, a batch at a time as in predict."""
+    """From files to the tensors of the vision tower, by `preprocess`, a batch at a time."""
     pairs = [("a query", str(document)) for document in documents]
     model = with_fresh_caches(model)
     for start in range(0, len(pairs), _BATCH_SIZE):
@@ -47,12 +57,24 @@ def tensors(model: Any, documents: Sequence[str | Path]) -> Iterator[torch.Tenso
         yield next(features[name] for name in _MEDIA if name in features)
 
 
-def run(model: Any, documents: Sequence[str | Path]) -> Call:
-    """A contestant: everything made, nothing kept but one batch."""
+def run_peer(model: Any, documents: Sequence[str | Path]) -> Call:
+    """Everything made, nothing kept but one batch: the peer's predict makes batches at once."""
 
     def call() -> None:
         for batch in tensors(model, documents):
             del batch
+
+    return call
+
+
+def run_ours(model: Any, documents: Sequence[str | Path]) -> Call:
+    """The same, each medium's tensors by themselves: so the engine gets them."""
+    pairs = parse_pairs([("a query", str(document)) for document in documents]).pairs
+
+    def call() -> None:
+        pipeline = with_fresh_caches(model).pipeline
+        for start in range(0, len(pairs), _BATCH_SIZE):
+            pipeline.encode([p for p in pairs[start : start + _BATCH_SIZE] if isinstance(p, Pair)])
 
     return call
 

@@ -1,9 +1,10 @@
 """Files to the model's tensors, beside sentence-transformers: python -m benchmarks.loading.
 
 64 JPEGs of 12 megapixels, a clip of ten minutes, one picture a hundred times. Both libraries load
-the same tiny checkpoint with the processor of the published reranker, and get from paths to tensors
-by the same call, `preprocess`, in batches of 32 as predict does. Each turn starts with empty caches
-(a copy of the model leaves them behind); the files stay in the system's cache.
+the same tiny checkpoint with the processor of the published reranker, and get from paths to the
+tensors of its tower as their predict does, 32 documents at a time: the peer by `preprocess`, ours
+by `Pipeline.encode`. What both make is compared. Each turn starts with empty caches (a copy of the
+model leaves them behind); the files stay in the system's cache.
 """
 
 from __future__ import annotations
@@ -22,7 +23,13 @@ from sentence_transformers import CrossEncoder as Peer
 from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 from benchmarks import _through
-from benchmarks._contestants import build_checkpoint, counted_decodes, run, tensors
+from benchmarks._contestants import (
+    build_checkpoint,
+    counted_decodes,
+    run_ours,
+    run_peer,
+    tensors,
+)
 from benchmarks._measure import machine_facts, time_in_turns
 from benchmarks._media import make_clip, make_photos
 from benchmarks._report import Case, Target
@@ -87,9 +94,9 @@ def photos_case(models: Models, folder: Path, sizes: Sizes) -> Case:
         "fast_decode, the same with the embedded model": _score_difference(*embedded, scored),
     }
     contestants = {
-        "peer": run(models.peer, files),
-        "ours": run(models.exact, files),
-        "ours, fast_decode": run(models.fast, files),
+        "peer": run_peer(models.peer, files),
+        "ours": run_ours(models.exact, files),
+        "ours, fast_decode": run_ours(models.fast, files),
     }
     return Case(
         name=f"{len(files)} JPEGs of {width}x{height} px",
@@ -107,9 +114,9 @@ def clip_case(models: Models, folder: Path, sizes: Sizes) -> Case:
     contestants = {
         "through, PyAV": lambda: _through.by_pyav(file, places),
         "through, torchcodec": lambda: _through.by_torchcodec(file),
-        "peer": run(models.peer, [file]),
-        "ours": run(models.exact, [file]),
-        "ours, fast_decode": run(models.fast, [file]),
+        "peer": run_peer(models.peer, [file]),
+        "ours": run_ours(models.exact, [file]),
+        "ours, fast_decode": run_ours(models.fast, [file]),
     }
     return Case(
         name=f"{sizes.clip_s} s of {width}x{height} px to {_MAX_FRAMES} frames",
@@ -130,7 +137,7 @@ def repeats_case(models: Models, folder: Path, sizes: Sizes) -> Case:
     for index in range(sizes.num_repeats - len(files)):
         files.append(folder / f"copy{index}.jpg")
         files[-1].write_bytes(file.read_bytes())
-    contestants = {"peer": run(models.peer, files), "ours": run(models.exact, files)}
+    contestants = {"peer": run_peer(models.peer, files), "ours": run_ours(models.exact, files)}
     return Case(
         name=f"the same JPEG of {width}x{height} px {len(files)} times",
         checks={f"decodes, {name}": counted_decodes(call) for name, call in contestants.items()},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -38,7 +39,7 @@ __all__ = ["Pipeline"]
 logger = logging.getLogger(__name__)
 
 # Enough for a few slow servers at once; each holds the decoded media of one pair.
-_NUM_THREADS = 8
+_NUM_THREADS = min(8, 2 * (os.cpu_count() or 4))
 
 
 class Pipeline:
