@@ -57,7 +57,7 @@ class MediaPolicy:
     timeout_s: float = 60.0
     max_redirects: int = 5
     max_retries: int = 2
-    max_pixels: int = 42_500_000  # decoding takes 7 bytes a pixel for a moment: 300 MB
+    max_pixels: int = 40_000_000  # decoding takes 7 bytes a pixel for a moment: 280 MB
     max_frames: int = 4_096
     max_media_s: float = 4 * 3_600.0
     max_pages: int = 5_000
