@@ -65,7 +65,9 @@ def _parser() -> argparse.ArgumentParser:
 def _cases(options: argparse.Namespace) -> Iterator[str]:
     if options.case:
         return iter([options.case])
-    crafted = (f"{name}:crafted:0" for name in CRAFTED)
+    # Honest clips of 4K may fill what local() allows, 2 GB; server() has a limit below the bound.
+    left_out = {"mp4_60_frames_of_4k"} if options.policy == "local" else set()
+    crafted = (f"{name}:crafted:0" for name in CRAFTED if name not in left_out)
     if options.crafted:
         return (name for name in crafted if fnmatch(name, options.only))
     healthy = (str(Case(name, "none")) for name in fixtures())
