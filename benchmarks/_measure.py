@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-__all__ = ["Times", "machine_facts", "table", "time_in_turns"]
+__all__ = ["Times", "machine_facts", "peak_bytes_of", "table", "time_in_turns"]
 
 _PACKAGES = (
     *("mmrerank", "sentence-transformers", "transformers", "torch", "torchvision", "torchcodec"),
@@ -51,8 +51,15 @@ class Times:
         }
 
 
-def time_in_turns(contestants: Mapping[str, Callable[[], object]], num_rounds: int) -> Times:
+def time_in_turns(
+    contestants: Mapping[str, Callable[[], object]],
+    num_rounds: int,
+    *,
+    prepare: Mapping[str, Callable[[], object]] | None = None,
+) -> Times:
     """Run all contestants one after the other, `num_rounds` times (A B C A B C …).
+
+    prepare: by contestant, what is called before its turn and not timed.
 
     Side by side, so that a machine which slows down for a while slows all of them; what one leaves
     behind is collected before the next starts.
@@ -61,12 +68,27 @@ def time_in_turns(contestants: Mapping[str, Callable[[], object]], num_rounds: i
     cpu_seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(num_rounds):
         for name, run in contestants.items():
+            (prepare or {}).get(name, int)()
             gc.collect()
             start_s, start_cpu_s = time.perf_counter(), time.process_time()
             run()
             cpu_seconds[name].append(time.process_time() - start_cpu_s)
             seconds[name].append(time.perf_counter() - start_s)
     return Times(seconds, cpu_seconds)
+
+
+def peak_bytes_of(call: Callable[[], object]) -> int:
+    """Memory that a call takes at its peak beside what the process has. Linux only."""
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak starts anew
+    before = _status_bytes("VmRSS")
+    call()
+    return _status_bytes("VmHWM") - before
+
+
+def _status_bytes(name: str) -> int:
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) * 1024
 
 
 def machine_facts(num_threads: int) -> dict[str, object]:

@@ -60,6 +60,11 @@ class ByteLRU(Generic[K, V]):
             self._make(key, make, future)
         return future.result()
 
+    def values(self) -> list[V]:
+        """All that is held, the most recently used last."""
+        with self._lock:
+            return list(self._values.values())
+
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:

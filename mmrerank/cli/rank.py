@@ -20,6 +20,7 @@ from mmrerank.cli._options import (
 
 if TYPE_CHECKING:
     from mmrerank import Document
+    from mmrerank.engine import PlanReport
 
 __all__ = ["rank"]
 
@@ -52,6 +53,10 @@ def rank(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON in place of a table.")
     ] = False,
+    explain_plan: Annotated[
+        bool,
+        typer.Option("--explain-plan", help="Say on stderr what is computed, and what is spared."),
+    ] = False,
     keep_going: Annotated[
         bool,
         typer.Option(
@@ -68,6 +73,8 @@ def rank(
         raise CommandError("no documents: name some after the query, or use --documents FILE")
     reranker = load_model(model, device, processor, media)
     given, parsed = _documents_of(documents or [], documents_file, reranker.supports_media)
+    if explain_plan:
+        _print_plan(reranker.explain_plan([(wanted, document) for document in parsed], instruction))
     ranking = reranker.rank(
         wanted,
         parsed,
@@ -117,6 +124,16 @@ def _documents_of(
     if not given:
         raise CommandError("no documents: nothing was read")
     return given, parsed
+
+
+def _print_plan(plan: PlanReport) -> None:
+    typer.echo(
+        f"{plan.runner}: {plan.num_prompts:,} prompts of {plan.num_tokens:,} tokens in "
+        f"{plan.num_batches:,} batches; {plan.num_computed:,} are computed, {plan.num_cached:,} "
+        f"held from earlier calls, {plan.num_saved - plan.num_cached:,} stand in several prompts; "
+        f"{plan.num_media_cached:,} of {plan.num_media:,} media have been through their tower",
+        err=True,
+    )
 
 
 def _print_json(ranking: list[dict[str, Any]], given: list[Any]) -> None:

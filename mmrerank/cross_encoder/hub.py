@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from huggingface_hub import HfApi
 
 if TYPE_CHECKING:
-    from mmrerank.cross_encoder.model import CrossEncoder
+    from mmrerank.cross_encoder.stored import Stored
 
 __all__ = ["Upload", "push"]
 
@@ -30,7 +30,7 @@ class Upload:
 
 
 def push(
-    model: CrossEncoder,
+    model: Stored,
     upload: Upload,
     local_model_path: str | None,
     *,

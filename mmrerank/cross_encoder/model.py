@@ -10,17 +10,17 @@ from typing import Any, Literal
 from torch import nn
 from tqdm.auto import tqdm
 
-from mmrerank.cross_encoder import calls, cards
+from mmrerank.cross_encoder import calls
 from mmrerank.cross_encoder.arguments import checked_arguments
 from mmrerank.cross_encoder.building import HubOptions, Wishes, best_device, build, load_options
 from mmrerank.cross_encoder.legacy import init_arguments, predict_arguments
-from mmrerank.cross_encoder.settings import Settings
-from mmrerank.engine import TokenBudget
+from mmrerank.cross_encoder.sizes import num_bytes_of
+from mmrerank.cross_encoder.stored import Stored
+from mmrerank.engine import EngineCaches, PlanReport, TokenBudget
 from mmrerank.errors import InputError, MissingExtra, shorten
-from mmrerank.heads import Activation, activation_name
+from mmrerank.heads import Activation
 from mmrerank.inputs import iter_pairs
 from mmrerank.media import MediaPolicy
-from mmrerank.models import save_model
 from mmrerank.pipeline import CallOptions, Pipeline, rank_names
 from mmrerank.results import Ranking, rank_scores
 from mmrerank.specs import SpecOverrides
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 OnError = Literal["raise", "record"]
 
 
-class CrossEncoder(Settings):
+class CrossEncoder(Stored):
     """Scores how well a query and a document match; both may be text, image, audio, video or a mix.
 
     model_name_or_path: a folder, a hub id, or None for the embedded model.
@@ -42,7 +42,9 @@ class CrossEncoder(Settings):
     how it scores. media_policy: what may be opened. fast_decode: large pictures and clips are
     shrunk while they are decoded, as far as the model would shrink them anyway; quicker, and scores
     move a little. sound_of_video: a clip's sound track is scored with it, where the model takes
-    sound. The other arguments are those of the peer:
+    sound. media_cache, prefix_cache: how much is kept between calls of what media have become in
+    their towers, and of the beginnings of prompts, in bytes or as "2GiB"; 0 keeps nothing. The
+    other arguments are those of the peer:
     modules, device, prompts, default_prompt_name, cache_folder, trust_remote_code, revision,
     local_files_only, token, model_kwargs, processor_kwargs, config_kwargs, num_labels, max_length,
     activation_fn, keep_in_fp32_modules.
@@ -83,6 +85,8 @@ class CrossEncoder(Settings):
         media_policy: MediaPolicy | None = None,
         fast_decode: bool | None = None,
         sound_of_video: bool | None = None,
+        media_cache: int | str = "256MiB",
+        prefix_cache: int | str = "256MiB",
     ) -> None:
         if backend != "torch":
             raise MissingExtra(
@@ -106,6 +110,9 @@ class CrossEncoder(Settings):
         super().__init__(*built.modules)
         self._spec = built.spec
         self._pipeline: Pipeline | None = None
+        self._caches = EngineCaches(
+            num_bytes_of(media_cache, "media_cache"), num_bytes_of(prefix_cache, "prefix_cache")
+        )
         self.media_policy = media_policy or MediaPolicy.from_environment()
         self.prompts: dict[str, str] = dict(built.spec.prompts)
         self.default_prompt_name = built.spec.default_prompt_name
@@ -298,6 +305,22 @@ class CrossEncoder(Settings):
             )
         )
 
+    def explain_plan(
+        self, inputs: Any, prompt: str | None = None, batch_size: int = 32
+    ) -> PlanReport:
+        """What `predict` would compute for these pairs: tokens, those saved, batches, cache hits.
+
+        Media are read and prepared; the model is not run. More pairs than a window holds are looked
+        at as if they were one.
+        """
+        parsed = calls.parse_inputs(inputs, self, "raise")
+        pairs = calls.with_instructions(parsed.pairs, None, self._resolve_prompt(prompt, None))
+        self.eval()
+        return self.pipeline.explain(
+            [pair for pair in pairs if isinstance(pair, Pair)],
+            CallOptions(budget=TokenBudget(max_pairs=batch_size)),
+        )
+
     def _pipeline_for(self, overrides: Mapping[str, Any]) -> Pipeline:
         """The data line of one call: the model's own, unless the call changes something of the
         spec.
@@ -317,108 +340,4 @@ class CrossEncoder(Settings):
         pipeline = self._pipeline_for(calls.known_options(kwargs, self.preprocess))
         return calls.features_of(
             pipeline, [pair for pair in pairs if isinstance(pair, Pair)], self.transformer
-        )
-
-    # ------------------------------------------------------------ copies, processes, disk
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Copies and pickles leave the pipeline behind: its caches and locks are made anew."""
-        return {**self.__dict__, "_pipeline": None}
-
-    @checked_arguments
-    def start_multi_process_pool(self, target_devices: list[str] | None = None) -> dict[str, Any]:
-        """Start one process a device (None: every GPU, else four on the CPU); give the result to
-        `predict`.
-        """
-        from mmrerank.cross_encoder import pools
-
-        return pools.start(self, target_devices)
-
-    @staticmethod
-    @checked_arguments
-    def stop_multi_process_pool(pool: dict[str, Any]) -> None:
-        """End the processes of a pool."""
-        from mmrerank.cross_encoder import pools
-
-        pools.stop(pool)
-
-    @checked_arguments
-    def save_pretrained(
-        self,
-        path: str | Path | None,
-        model_name: str | None = None,
-        create_model_card: bool = True,
-        train_datasets: list[str] | None = None,
-        safe_serialization: bool = True,
-    ) -> None:
-        """Write a folder that this class and sentence-transformers 6.2 load with equal scores.
-
-        path: None writes nothing, as in the peer.
-        """
-        if path is None:
-            logger.warning("save_pretrained(None): no folder is named, so nothing was saved")
-            return
-        folder = Path(path)
-        config: dict[str, Any] = {
-            "__version__": cards.versions(),
-            "activation_fn": activation_name(self.activation_fn),
-            "default_prompt_name": self.default_prompt_name,
-            "model_type": self.model_type,
-            "prompts": self.prompts,
-        }
-        if self.keep_in_fp32_modules:
-            config["keep_in_fp32_modules"] = self.keep_in_fp32_modules
-        card = None
-        if create_model_card:
-            card = cards.model_card(self, model_name or folder.name, train_datasets or [])
-        save_model(
-            folder,
-            self.transformer.backbone,
-            list(self)[1:],
-            self._spec,
-            config,
-            card=card,
-            safe_serialization=safe_serialization,
-        )
-
-    def save(self, path: str | Path | None, *args: Any, **kwargs: Any) -> None:
-        """The same as save_pretrained."""
-        self.save_pretrained(path, *args, **kwargs)
-
-    @checked_arguments
-    def push_to_hub(
-        self,
-        repo_id: str,
-        token: str | None = None,
-        private: bool | None = None,
-        safe_serialization: bool = True,
-        commit_message: str | None = None,
-        local_model_path: str | None = None,
-        exist_ok: bool = False,
-        replace_model_card: bool = False,
-        train_datasets: list[str] | None = None,
-        revision: str | None = None,
-        create_pr: bool = False,
-    ) -> str:
-        """Upload the model to the hub; local_model_path uploads that folder instead. Returns the
-        commit's URL.
-        """
-        from mmrerank.cross_encoder import hub
-
-        upload = hub.Upload(
-            repo_id,
-            token,
-            private,
-            commit_message,
-            exist_ok,
-            replace_model_card,
-            revision,
-            create_pr,
-        )
-        return hub.push(
-            self,
-            upload,
-            local_model_path,
-            safe_serialization=safe_serialization,
-            train_datasets=train_datasets,
         )

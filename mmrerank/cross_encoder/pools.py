@@ -16,7 +16,7 @@ from mmrerank.errors import EngineError, WrongArgument
 from mmrerank.types import DocumentError, Score
 
 if TYPE_CHECKING:
-    from mmrerank.cross_encoder.model import CrossEncoder
+    from mmrerank.cross_encoder.stored import Stored
 
 __all__ = ["score", "start", "stop"]
 
@@ -26,7 +26,7 @@ Result = Score | DocumentError
 _CPU_WORKERS = 4
 
 
-def start(model: CrossEncoder, target_devices: list[str] | None) -> dict[str, Any]:
+def start(model: Stored, target_devices: list[str] | None) -> dict[str, Any]:
     """Start the workers. The model moves to the CPU, so that each worker can take its own copy."""
     devices = [str(device) for device in target_devices or _all_devices()]
     logger.info("starting %d scoring processes on %s", len(devices), ", ".join(devices))
@@ -57,7 +57,7 @@ def stop(pool: dict[str, Any] | None) -> None:
 
 
 def score(
-    model: CrossEncoder,
+    model: Stored,
     call: Call,
     device: Any,
     pool: dict[str, Any] | None,
@@ -99,7 +99,7 @@ def _next_answer(pool: dict[str, Any]) -> tuple[int, Any]:
                 ) from None
 
 
-def _work(device: str, model: CrossEncoder, inputs: Any, outputs: Any) -> None:
+def _work(device: str, model: Stored, inputs: Any, outputs: Any) -> None:
     if device == "cpu":
         torch.set_num_threads(max(1, torch.get_num_threads() // _CPU_WORKERS))
     model.to(device)

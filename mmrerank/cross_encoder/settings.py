@@ -15,6 +15,7 @@ from mmrerank.cross_encoder import cards
 from mmrerank.cross_encoder.arguments import checked_arguments, read_argument
 from mmrerank.cross_encoder.precision import compute_in_fp32
 from mmrerank.cross_encoder.transformer import Transformer
+from mmrerank.engine import EngineCaches
 from mmrerank.errors import EngineError, InputError, shorten
 from mmrerank.heads import Activation, activation_by_name
 from mmrerank.media import MediaPolicy
@@ -41,6 +42,8 @@ class Settings(nn.Sequential):
     _spec: ResolvedSpec
     _pipeline: Pipeline | None
     _tokenizer_limit: int
+    _caches: EngineCaches
+    _is_compiled: bool = False
 
     @property
     def media_policy(self) -> MediaPolicy:
@@ -79,6 +82,8 @@ class Settings(nn.Sequential):
             spec,
             policy=self.media_policy,
             activation=self.activation_fn,
+            caches=self._caches,
+            may_pack=not self._is_compiled,
         )
 
     # ------------------------------------------------------------ what it takes
@@ -281,8 +286,14 @@ class Settings(nn.Sequential):
         )
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Compile the model that `predict` runs, with torch.compile's arguments."""
+        """Compile the model that `predict` runs, with torch.compile's arguments.
+
+        From then on rows are padded: packed ones differ in shape at each call, and each shape would
+        be compiled anew.
+        """
         self.pipeline.runner.module.compile(*args, **kwargs)
+        self._is_compiled = True
+        self._changed()
 
     def _resolve_prompt(self, prompt: str | None, prompt_name: str | None) -> str | None:
         if prompt is not None:

@@ -1,8 +1,21 @@
 """Stages 5 to 7 of the walk: many prompts to the states that scores are read from."""
 
 from mmrerank.engine.budget import TokenBudget
+from mmrerank.engine.build import build_engine
 from mmrerank.engine.padded import PaddedRunner
 from mmrerank.engine.plan import BatchPlan, plan_batches
-from mmrerank.engine.run import Engine, Runner
+from mmrerank.engine.report import PlanReport
+from mmrerank.engine.run import Engine, EngineCaches, PackedEngine, PaddedEngine
 
-__all__ = ["BatchPlan", "Engine", "PaddedRunner", "Runner", "TokenBudget", "plan_batches"]
+__all__ = [
+    "BatchPlan",
+    "Engine",
+    "EngineCaches",
+    "PackedEngine",
+    "PaddedEngine",
+    "PaddedRunner",
+    "PlanReport",
+    "TokenBudget",
+    "build_engine",
+    "plan_batches",
+]

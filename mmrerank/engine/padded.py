@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mmrerank.engine.inputs import join_features, modality_types
 from mmrerank.heads import Head
 from mmrerank.prompting import MediaFeature
 from mmrerank.types import EncodedGroup, MediaKey
@@ -91,18 +92,12 @@ class PaddedRunner:
                 [_types(group) for group in groups], 0, pad_left=pad_left
             )
         if self._token_types and "mm_token_type_ids" in self._takes:
-            arrays["mm_token_type_ids"] = self._mm_types(ids)
+            arrays["mm_token_type_ids"] = modality_types(ids, self._token_types)
         tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
         return {
             **tensors,
-            **_join([features[span.key] for group in groups for span in group.media]),
+            **join_features([features[span.key] for group in groups for span in group.media]),
         }
-
-    def _mm_types(self, ids: np.ndarray) -> np.ndarray:
-        types = np.zeros_like(ids)
-        for token_id, number in self._token_types.items():
-            types[ids == token_id] = number
-        return types
 
 
 def _pad(rows: Sequence[np.ndarray], value: int, *, pad_left: bool) -> np.ndarray:
@@ -122,14 +117,3 @@ def _types(group: EncodedGroup) -> np.ndarray:
 
 def _has_kwargs(parameters: Mapping[str, inspect.Parameter]) -> bool:
     return any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
-
-
-def _join(features: Sequence[MediaFeature]) -> dict[str, Tensor]:
-    """Each tensor of the media joined along its first dimension; pictures, clips and sounds keep
-    their own names.
-    """
-    columns: dict[str, list[Tensor]] = {}
-    for feature in features:
-        for name, tensor in feature.tensors.items():
-            columns.setdefault(name, []).append(tensor)
-    return {name: torch.cat(tensors, dim=0) for name, tensors in columns.items()}

@@ -6,12 +6,13 @@ from mmrerank.heads.activation import (
     activation_name,
     default_activation,
 )
-from mmrerank.heads.build import Head, build_head, make_logit_score
+from mmrerank.heads.build import ClassifierParts, Head, build_head, make_logit_score
 from mmrerank.heads.chain import Dense, LayerNorm, Pooling
 from mmrerank.heads.logit_score import LogitScore
 
 __all__ = [
     "Activation",
+    "ClassifierParts",
     "Dense",
     "Head",
     "LayerNorm",

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 from mmrerank.errors import CheckpointError
 from mmrerank.heads.chain import Dense, LayerNorm, Pooling
+from mmrerank.heads.classify import Classifier
 from mmrerank.heads.logit_score import LogitScore
 from mmrerank.specs import HeadSpec
 
-__all__ = ["Head", "build_head", "make_logit_score"]
+__all__ = ["ClassifierParts", "Head", "build_head", "make_logit_score"]
 
 Reads: TypeAlias = Literal["position", "tokens", "logits"]
 
@@ -28,26 +29,54 @@ class Head:
     "logits" what the checkpoint's own classifier says.
     pool: (rows, tokens, hidden_size), (rows, tokens) mask -> (rows, dim). to_logits: (rows, dim) ->
     (rows, num_labels).
+    at: which token of a prompt a "position" is.
     """
 
     reads: Reads
     num_labels: int
     to_logits: Callable[[Tensor], Tensor]
     pool: Callable[[Tensor, Tensor], Tensor] | None = None
+    at: Literal["first", "last"] = "first"
 
 
-def build_head(spec: HeadSpec, modules: Sequence[nn.Module], model: nn.Module) -> Head:
+@dataclass(frozen=True, slots=True)
+class ClassifierParts:
+    """A checkpoint's own classifier, taken apart.
+
+    steps: submodules in order, as dotted names. reads: the token whose state goes in. keeps_axis:
+    the first step wants (pairs, 1, hidden_size) and takes token 0 itself.
+    mean_if: a config field and the value with which the mean of all tokens goes in instead.
+    """
+
+    steps: tuple[str, ...]
+    reads: Literal["first", "last"]
+    keeps_axis: bool = False
+    mean_if: tuple[str, str] | None = None
+
+    def takes_mean(self, config: Any) -> bool:
+        """Whether a checkpoint with this config classifies the mean of its tokens."""
+        return self.mean_if is not None and getattr(config, self.mean_if[0]) == self.mean_if[1]
+
+
+def build_head(
+    spec: HeadSpec,
+    modules: Sequence[nn.Module],
+    model: nn.Module,
+    classifier: ClassifierParts | None = None,
+) -> Head:
     """The head for a loaded model.
 
     modules: what follows the transformer in the checkpoint, in order; model: the transformers
-    model.
+    model; classifier: the parts of its own one, where they are known.
     Raises CheckpointError when the modules do not end in scores.
     """
     config: Any = model.config
     if spec.kind == "builtin":
-        return Head(
-            reads="logits", num_labels=int(config.num_labels), to_logits=lambda logits: logits
-        )
+        num_labels = int(config.num_labels)
+        if classifier is None:
+            return Head(reads="logits", num_labels=num_labels, to_logits=lambda logits: logits)
+        apply = Classifier(model, classifier.steps, keeps_axis=classifier.keeps_axis)
+        return Head("position", num_labels, to_logits=apply, at=classifier.reads)
     if spec.kind == "logit-score":
         return _logit_score_head(modules, model)
     return _chain_head(modules)
@@ -91,6 +120,7 @@ def _logit_score_head(modules: Sequence[nn.Module], model: Any) -> Head:
         to_logits=lambda states: module.score(
             states, model.get_output_embeddings(), softcap=softcap
         ),
+        at="last",
     )
 
 

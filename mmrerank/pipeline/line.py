@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mmrerank.engine import Engine, PaddedRunner
+from mmrerank.engine import EngineCaches, PaddedRunner, PlanReport, build_engine
 from mmrerank.errors import EngineError, MMRerankError
 from mmrerank.heads import Activation, Head, activation_by_name, build_head
 from mmrerank.media import MediaPolicy, SourceMemo
 from mmrerank.models import Backbone
+from mmrerank.models.architectures import CLASSIFIERS
 from mmrerank.pipeline.ahead import in_order
 from mmrerank.pipeline.loading import MEDIA_WEIGHT, PairLoader, handfuls, weight_of
 from mmrerank.pipeline.options import CallOptions, rank_names
@@ -57,11 +58,16 @@ class Pipeline:
         *,
         policy: MediaPolicy | None = None,
         activation: Activation | None = None,
+        caches: EngineCaches | None = None,
+        may_pack: bool = True,
     ) -> None:
         self.spec = spec
         self._loader = PairLoader(spec, policy or MediaPolicy.local(), max_cache_bytes=256 << 20)
-        self.encoder: PairEncoder = build_encoder(spec, backbone.tokenizer, backbone.processor)
-        self.head: Head = build_head(spec.head, modules, backbone.model)
+        parts = CLASSIFIERS.get(type(backbone.model).__name__)
+        self.head: Head = build_head(spec.head, modules, backbone.model, parts)
+        self.encoder: PairEncoder = build_encoder(
+            spec, backbone.tokenizer, backbone.processor, scores_last=self.head.at == "last"
+        )
         self.activation = activation or activation_by_name(
             spec.head.activation, num_labels=self.head.num_labels
         )
@@ -71,7 +77,14 @@ class Pipeline:
             pad_id=_pad_id(backbone),
             token_types=self.encoder.token_types,
         )
-        self._engine = Engine(self.runner)
+        self._engine = build_engine(
+            backbone.model,
+            self.head,
+            self.runner,
+            token_types=self.encoder.token_types,
+            caches=caches or EngineCaches(),
+            may_pack=may_pack,
+        )
         self._model = backbone.model
 
     def rank(
@@ -145,6 +158,12 @@ class Pipeline:
             everything.add(window)
         return everything.groups, everything.features
 
+    def explain(self, pairs: Sequence[Pair], options: CallOptions | None = None) -> PlanReport:
+        """What scoring these pairs would compute, as one window; nothing is run."""
+        groups, features = self.encode(pairs)
+        budget = (options or CallOptions()).budget
+        return self._engine.explain(groups, features, budget)
+
     # ------------------------------------------------------------ stages
 
     def _prepare(
@@ -209,12 +228,12 @@ class Pipeline:
         batches = self._engine.run(
             groups, features, budget=options.budget, device=device, should_stop=options.should_stop
         )
-        for plan, states in batches:
+        for rows, states in batches:
             with torch.inference_mode():
                 # Half-precision logits move in coarse steps: the activation works on float32.
                 logits = self.head.to_logits(states).float()
                 values = self._activate(logits, options)
-            owners = [(groups[row], index) for row in plan.rows for index in groups[row].indices]
+            owners = [(groups[row], index) for row in rows for index in groups[row].indices]
             for (group, index), row_logits, value in zip(
                 owners, _rows(logits), _rows(values), strict=True
             ):

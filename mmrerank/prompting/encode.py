@@ -46,15 +46,17 @@ class PairEncoder(Protocol):
         """The prompt as text, for people to read."""
 
 
-def build_encoder(spec: ResolvedSpec, tokenizer: Any, processor: Any) -> PairEncoder:
+def build_encoder(
+    spec: ResolvedSpec, tokenizer: Any, processor: Any, *, scores_last: bool
+) -> PairEncoder:
     """The encoder for the spec's kind of template; `processor` is the media processor or the
-    tokenizer itself.
+    tokenizer itself. scores_last: of two segments, score at the last token instead of the first.
 
     Raises SpecError when a chat template does not carry both query and document.
     """
     max_length = _max_length(spec, tokenizer)
     if spec.template.kind == "tokenizer-pair":
-        return SegmentEncoder(tokenizer, max_length, scores_last=spec.head.kind == "logit-score")
+        return SegmentEncoder(tokenizer, max_length, scores_last=scores_last)
     template = ChatTemplateProcessor(spec.template, tokenizer.special_tokens_map)
     template.check_roles(spec.name)
     media = None if processor is tokenizer else MediaPreparer(processor, spec.budget)

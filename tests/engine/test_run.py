@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from mmrerank import CrossEncoder
-from mmrerank.engine import Engine, TokenBudget
+from mmrerank.engine import PaddedEngine, TokenBudget
 from mmrerank.errors import Stopped
 from mmrerank.types import EncodedGroup
 
@@ -90,15 +90,15 @@ def test_engine_gives_the_batches_before_the_stop(model_of: ModelOf) -> None:
     model = model_of("bert")
     groups, features = _encoded(model)
     answers = iter([False, False, True])
-    batches = Engine(model.pipeline.runner).run(
+    batches = PaddedEngine(model.pipeline.runner).run(
         groups,
         features,
         budget=TokenBudget(max_pairs=2),
         device="cpu",
         should_stop=lambda: next(answers),
     )
-    assert next(batches)[0].rows == (3, 1)
-    assert next(batches)[0].rows == (4, 2)
+    assert next(batches)[0] == (3, 1)
+    assert next(batches)[0] == (4, 2)
     with pytest.raises(Stopped):
         next(batches)
 
@@ -115,9 +115,9 @@ def test_four_threads_get_the_scores_of_one(name: str, model_of: ModelOf) -> Non
 
 
 def test_copied_engine_has_a_lock_of_its_own(model_of: ModelOf) -> None:
-    engine = Engine(model_of("bert").pipeline.runner)
+    engine = PaddedEngine(model_of("bert").pipeline.runner)
     groups, features = _encoded(model_of("bert"))
     other = copy.deepcopy(engine)
     batches = other.run(groups, features, budget=TokenBudget(), device="cpu")
-    assert sum(len(plan.rows) for plan, _ in batches) == len(PAIRS)
+    assert sum(len(rows) for rows, _ in batches) == len(PAIRS)
     assert other._lock is not engine._lock

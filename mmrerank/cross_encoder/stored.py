@@ -1,0 +1,131 @@
+"""What a CrossEncoder is beside scoring: copies, processes, and its form on disk and on the hub."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from mmrerank.cross_encoder import cards
+from mmrerank.cross_encoder.arguments import checked_arguments
+from mmrerank.cross_encoder.calls import Call
+from mmrerank.cross_encoder.settings import Settings
+from mmrerank.heads import activation_name
+from mmrerank.models import save_model
+from mmrerank.types import DocumentError, Score
+
+__all__ = ["Stored"]
+
+logger = logging.getLogger(__name__)
+
+
+class Stored(Settings):
+    """Copies, pools of processes, saving and uploading; all but scoring."""
+
+    model_type: str
+
+    def score_call(self, call: Call) -> list[Score | DocumentError]:
+        """Score one translated call in this process."""
+        raise NotImplementedError
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies and pickles leave the pipeline behind: its caches and locks are made anew."""
+        return {**self.__dict__, "_pipeline": None}
+
+    @checked_arguments
+    def start_multi_process_pool(self, target_devices: list[str] | None = None) -> dict[str, Any]:
+        """Start one process a device (None: every GPU, else four on the CPU); give the result to
+        `predict`.
+        """
+        from mmrerank.cross_encoder import pools
+
+        return pools.start(self, target_devices)
+
+    @staticmethod
+    @checked_arguments
+    def stop_multi_process_pool(pool: dict[str, Any]) -> None:
+        """End the processes of a pool."""
+        from mmrerank.cross_encoder import pools
+
+        pools.stop(pool)
+
+    @checked_arguments
+    def save_pretrained(
+        self,
+        path: str | Path | None,
+        model_name: str | None = None,
+        create_model_card: bool = True,
+        train_datasets: list[str] | None = None,
+        safe_serialization: bool = True,
+    ) -> None:
+        """Write a folder that this class and sentence-transformers 6.2 load with equal scores.
+
+        path: None writes nothing, as in the peer.
+        """
+        if path is None:
+            logger.warning("save_pretrained(None): no folder is named, so nothing was saved")
+            return
+        folder = Path(path)
+        config: dict[str, Any] = {
+            "__version__": cards.versions(),
+            "activation_fn": activation_name(self.activation_fn),
+            "default_prompt_name": self.default_prompt_name,
+            "model_type": self.model_type,
+            "prompts": self.prompts,
+        }
+        if self.keep_in_fp32_modules:
+            config["keep_in_fp32_modules"] = self.keep_in_fp32_modules
+        card = None
+        if create_model_card:
+            card = cards.model_card(self, model_name or folder.name, train_datasets or [])
+        save_model(
+            folder,
+            self.transformer.backbone,
+            list(self)[1:],
+            self._spec,
+            config,
+            card=card,
+            safe_serialization=safe_serialization,
+        )
+
+    def save(self, path: str | Path | None, *args: Any, **kwargs: Any) -> None:
+        """The same as save_pretrained."""
+        self.save_pretrained(path, *args, **kwargs)
+
+    @checked_arguments
+    def push_to_hub(
+        self,
+        repo_id: str,
+        token: str | None = None,
+        private: bool | None = None,
+        safe_serialization: bool = True,
+        commit_message: str | None = None,
+        local_model_path: str | None = None,
+        exist_ok: bool = False,
+        replace_model_card: bool = False,
+        train_datasets: list[str] | None = None,
+        revision: str | None = None,
+        create_pr: bool = False,
+    ) -> str:
+        """Upload the model to the hub; local_model_path uploads that folder instead. Returns the
+        commit's URL.
+        """
+        from mmrerank.cross_encoder import hub
+
+        upload = hub.Upload(
+            repo_id,
+            token,
+            private,
+            commit_message,
+            exist_ok,
+            replace_model_card,
+            revision,
+            create_pr,
+        )
+        return hub.push(
+            self,
+            upload,
+            local_model_path,
+            safe_serialization=safe_serialization,
+            train_datasets=train_datasets,
+        )

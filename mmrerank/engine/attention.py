@@ -1,0 +1,199 @@
+"""Attention over a packed row: each segment sees the segments in front of it and itself."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface
+
+from mmrerank.engine.packing import AttentionUnit, PackedBatch
+
+__all__ = ["PACKED", "LayerStates", "PackedPlan", "attention_at", "packed_attention"]
+
+# The name under which transformers finds `packed_attention`. It is not registered for masks, so
+# models build none and pass None.
+PACKED = "mmrerank_packed"
+
+# Masks of up to so many numbers are kept for the next layer, longer ones are made anew.
+_MAX_KEPT_MASK = 1 << 20
+_BLOCK_TOKENS = 512
+
+# (keys, values) for each layer, each (1, num_kv_heads, num_tokens, head_dim).
+LayerStates: TypeAlias = Sequence[tuple[Tensor, Tensor]]
+
+
+@dataclass(slots=True)
+class PackedPlan:
+    """What the attention of each layer needs to know of one packed row.
+
+    past: states of the segments that were computed before, by their places in the tree.
+    kept: states of this row's segments that `batch.keep` asks for; filled layer by layer.
+    """
+
+    batch: PackedBatch
+    past: Mapping[int, LayerStates]
+    kept: dict[int, list[tuple[Tensor, Tensor]]] = field(default_factory=dict)
+    _masks: dict[Any, Tensor | None] = field(default_factory=dict)
+
+    def keep(self, key: Tensor, value: Tensor) -> None:
+        """Keep one layer's keys and values of the segments that later batches need."""
+        for place in self.batch.keep:
+            start, end = self.batch.spans[place]
+            states = key[:, :, start:end].clone(), value[:, :, start:end].clone()
+            self.kept.setdefault(place, []).append(states)
+
+    def keys_of(
+        self, unit: AttentionUnit, module: Any, key: Tensor, value: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Keys and values that a unit sees, its own last: (1, num_kv_heads, num_seen, head_dim)."""
+        spans = [*unit.ranges, (unit.start, unit.end)]
+        past = [self.past[place][module.layer_idx] for place in unit.past]
+        keys = [*(pair[0] for pair in past), *(key[:, :, a:b] for a, b in spans)]
+        values = [*(pair[1] for pair in past), *(value[:, :, a:b] for a, b in spans)]
+        if len(keys) == 1:
+            return keys[0], values[0]
+        return torch.cat(keys, dim=2), torch.cat(values, dim=2)
+
+    def mask(self, block: Block, window: int | None, like: Tensor) -> Tensor | None:
+        """(num_own, num_seen) numbers to add, 0 or -inf; None where all is seen."""
+        name = (block, window)
+        if name not in self._masks:
+            mask = _mask(block, window, like)
+            if mask is not None and mask.numel() > _MAX_KEPT_MASK:
+                return mask
+            self._masks[name] = mask
+        return self._masks[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Tokens [first, last) of a unit, which see the unit's keys [0, num_seen)."""
+
+    unit: AttentionUnit
+    first: int
+    last: int
+    num_seen: int
+    is_causal: bool
+
+
+def _blocks(unit: AttentionUnit, is_causal: bool) -> list[Block]:
+    """One block; of a long segment several, so that masks stay small and skip what is not seen."""
+    length = unit.end - unit.start
+    if not is_causal or len(unit.lengths) > 1:
+        return [Block(unit, 0, length, unit.position + length, is_causal)]
+    return [
+        Block(unit, first, last, unit.position + last, is_causal)
+        for first in range(0, length, _BLOCK_TOKENS)
+        for last in [min(first + _BLOCK_TOKENS, length)]
+    ]
+
+
+def _mask(
+    block: Block, window: int | None, like: Tensor, own_rows: Sequence[int] | None = None
+) -> Tensor | None:
+    """See `PackedPlan.mask`. own_rows: some of the block's tokens alone."""
+    unit, device = block.unit, like.device
+    if not block.is_causal and window is None and len(unit.lengths) == 1:
+        return None
+    lengths = torch.tensor(unit.lengths, device=device)
+    owner = torch.repeat_interleave(torch.arange(len(unit.lengths), device=device), lengths)
+    starts = torch.repeat_interleave(lengths.cumsum(0) - lengths, lengths)
+    own = unit.position + torch.arange(len(owner), device=device) - starts  # place in the prompt
+    seen = torch.cat([torch.arange(unit.position, device=device), own])[: block.num_seen]
+    # -1: what stands in front belongs to all segments of the unit
+    seen_owner = torch.cat([owner.new_full((unit.position,), -1), owner])[: block.num_seen]
+    own, owner = own[block.first : block.last], owner[block.first : block.last]
+    if own_rows is not None:
+        own, owner = own[list(own_rows)], owner[list(own_rows)]
+    sees = (seen_owner[None, :] < 0) | (owner[:, None] == seen_owner[None, :])
+    distance = own[:, None] - seen[None, :]
+    if block.is_causal:
+        sees &= distance >= 0
+    if window is not None:
+        sees &= distance.abs() < window
+    mask = torch.zeros(sees.shape, dtype=like.dtype, device=device)
+    return mask.masked_fill_(~sees, -torch.inf)
+
+
+def packed_attention(
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    packed: PackedPlan,
+    scaling: float | None = None,
+    sliding_window: int | None = None,
+    **_: Any,
+) -> tuple[Tensor, None]:
+    """transformers' attention interface over one packed row.
+
+    query: (1, num_heads, num_tokens, head_dim); key, value: the same with num_kv_heads.
+    packed: arrives as a further argument of the model's forward, so threads do not share it.
+    Returns (1, num_tokens, num_heads, head_dim).
+    """
+    packed.keep(key, value)
+    output = torch.empty_like(query).transpose(1, 2)
+    for unit in packed.batch.units:
+        keys, values = packed.keys_of(unit, module, key, value)
+        for block in _blocks(unit, module.is_causal):
+            rows = slice(unit.start + block.first, unit.start + block.last)
+            own = scaled_dot_product_attention(
+                query[:, :, rows],
+                keys[:, :, : block.num_seen],
+                values[:, :, : block.num_seen],
+                attn_mask=packed.mask(block, sliding_window, query),
+                scale=scaling,
+                enable_gqa=query.shape[1] != key.shape[1],
+            )
+            output[:, rows] = own.transpose(1, 2)
+    return output, None
+
+
+def attention_at(
+    places: Tensor,
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    *,
+    packed: PackedPlan,
+    scaling: float,
+    sliding_window: int | None = None,
+) -> Tensor:
+    """The same for some tokens of the row alone.
+
+    places: (num_places,), ascending; query: (1, num_heads, num_places, head_dim), of these tokens.
+    Returns (1, num_places, num_heads, head_dim).
+    """
+    packed.keep(key, value)
+    output = torch.empty_like(query).transpose(1, 2)
+    wanted = places.tolist()
+    first = 0
+    for unit in packed.batch.units:
+        last = bisect_left(wanted, unit.end, lo=first)
+        if last == first:
+            continue
+        keys, values = packed.keys_of(unit, module, key, value)
+        block = Block(unit, 0, unit.end - unit.start, keys.shape[2], module.is_causal)
+        own = [place - unit.start for place in wanted[first:last]]
+        output[:, first:last] = scaled_dot_product_attention(
+            query[:, :, first:last],
+            keys,
+            values,
+            attn_mask=_mask(block, sliding_window, query, own),
+            scale=scaling,
+            enable_gqa=query.shape[1] != key.shape[1],
+        ).transpose(1, 2)
+        first = last
+    return output
+
+
+AttentionInterface.register(PACKED, packed_attention)

@@ -1,0 +1,79 @@
+"""Which engine runs a model: decided once, when it is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from torch import nn
+
+from mmrerank.engine.inputs import Positions
+from mmrerank.engine.last_layer import LastLayer
+from mmrerank.engine.media_states import TowerRunner
+from mmrerank.engine.packed import PackedRunner
+from mmrerank.engine.padded import PaddedRunner
+from mmrerank.engine.probe import ProbingEngine, gives_equal_states
+from mmrerank.engine.run import Engine, EngineCaches, PackedEngine, PaddedEngine
+from mmrerank.heads import Head
+from mmrerank.models.architectures import COUNT_FROM_PADDING, LAST_LAYER, NEVER_PACKED, PACKED
+
+__all__ = ["build_engine"]
+
+_KIND_OF_NUMBER = {1: "image", 2: "video", 3: "audio"}
+
+
+def build_engine(
+    model: Any,
+    head: Head,
+    padded: PaddedRunner,
+    *,
+    token_types: Mapping[int, int],
+    caches: EngineCaches,
+    may_pack: bool = True,
+) -> Engine:
+    """Packed where the architecture gives the same states so, known or found out; else padded.
+
+    token_types: placeholder id -> 1 image, 2 video, 3 audio.
+    """
+    text_model = model.get_decoder()
+    model_type = text_model.config.model_type
+    if not may_pack or head.reads == "logits" or model_type in NEVER_PACKED:
+        return PaddedEngine(padded)
+    base = model.base_model
+    if base is not text_model and model_type not in PACKED:
+        return PaddedEngine(padded)  # a probe of text would say nothing of its media
+    towers = None
+    if base is not text_model:
+        placeholders = {_KIND_OF_NUMBER[number]: token for token, number in token_types.items()}
+        towers = TowerRunner(base, text_model, placeholders)
+    is_causal = any(getattr(module, "is_causal", False) for module in text_model.modules())
+    runner = PackedRunner(
+        text_model,
+        head,
+        Positions(base, token_types, first=_first_position(text_model.config)),
+        placeholder_ids=list(token_types),
+        last_layer=_last_layer(text_model) if head.reads == "position" else None,
+    )
+    shares = is_causal and head.reads == "position"
+    packed = PackedEngine(model, runner, towers, shares=shares, caches=caches)
+    if model_type in PACKED:
+        return packed
+    probe = partial(
+        gives_equal_states, runner, padded, shares=shares, vocab_size=text_model.config.vocab_size
+    )
+    return ProbingEngine(
+        packed, PaddedEngine(padded), lambda device: probe(device=device), model_type
+    )
+
+
+def _first_position(config: Any) -> int:
+    return config.pad_token_id + 1 if config.model_type in COUNT_FROM_PADDING else 0
+
+
+def _last_layer(text_model: Any) -> LastLayer | None:
+    kind = LAST_LAYER.get(text_model.config.model_type)
+    if kind is None:
+        return None
+    layers: nn.ModuleList = text_model.encoder.layer if kind == "bert" else text_model.layers
+    return LastLayer(layers[-1], kind)

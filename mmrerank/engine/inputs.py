@@ -1,0 +1,70 @@
+"""Encoded prompts and media features as the tensors of a model's forward."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmrerank.prompting import MediaFeature
+from mmrerank.types import EncodedGroup, MediaKey
+
+__all__ = ["Positions", "join_features", "modality_types"]
+
+
+def join_features(features: Sequence[MediaFeature]) -> dict[str, Tensor]:
+    """Each tensor of the media joined along its first dimension; pictures, clips and sounds keep
+    their own names.
+    """
+    columns: dict[str, list[Tensor]] = {}
+    for feature in features:
+        for name, tensor in feature.tensors.items():
+            columns.setdefault(name, []).append(tensor)
+    return {name: torch.cat(tensors, dim=0) for name, tensors in columns.items()}
+
+
+def modality_types(ids: np.ndarray, token_types: Mapping[int, int]) -> np.ndarray:
+    """0 for text, else the kind of the placeholder; the shape of `ids`."""
+    types = np.zeros_like(ids)
+    for token_id, number in token_types.items():
+        types[ids == token_id] = number
+    return types
+
+
+class Positions:
+    """Position ids of a prompt as its model counts them: one, or three where media have places.
+
+    model: asked for `get_rope_index` where it has one. first: the position of the first token.
+    """
+
+    def __init__(self, model: Any, token_types: Mapping[int, int], *, first: int = 0) -> None:
+        self._token_types = token_types
+        self._first = first
+        self._by_model = getattr(model, "get_rope_index", None)
+        self._takes = set(inspect.signature(self._by_model).parameters) if self._by_model else set()
+        self.num_axes = 3 if self._by_model else 1
+
+    def of(self, group: EncodedGroup, features: Mapping[MediaKey, MediaFeature]) -> Tensor:
+        """(num_axes, num_tokens) int64."""
+        count = torch.arange(self._first, self._first + group.num_tokens)
+        if not group.media or self._by_model is None:
+            return count.expand(self.num_axes, -1)
+        ids = torch.from_numpy(group.token_ids)[None]
+        types = torch.from_numpy(modality_types(group.token_ids, self._token_types))[None]
+        tensors = join_features([features[span.key] for span in group.media])
+        known: dict[str, Any] = {
+            **tensors,
+            "input_ids": ids,
+            "mm_token_type_ids": types,
+            "attention_mask": torch.ones_like(ids),
+            "second_per_grids": tensors.get("video_second_per_grid"),
+        }
+        if "feature_attention_mask" in tensors:
+            known["audio_seqlens"] = tensors["feature_attention_mask"].sum(-1)
+        arguments = {name: value for name, value in known.items() if name in self._takes}
+        positions: Tensor = self._by_model(**arguments)[0]
+        return positions[:, 0].long()

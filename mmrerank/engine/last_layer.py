@@ -1,0 +1,152 @@
+"""The last layer for the tokens that scores are read from: keys and values of all, the rest of few.
+
+Made of the layer's own submodules; which kind of layer an architecture has is data in
+models/architectures.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from mmrerank.engine.attention import PackedPlan, attention_at
+
+__all__ = ["LastLayer", "LayerKind"]
+
+LayerKind: TypeAlias = Literal["decoder", "bert", "modernbert"]
+Forward: TypeAlias = Callable[..., Tensor]
+
+
+class LastLayer:
+    """Stands in for a model's last layer while it is read from.
+
+    layer: that layer. kind: how it is put together.
+    """
+
+    def __init__(self, layer: nn.Module, kind: LayerKind) -> None:
+        self._layer = layer
+        self._forward = _FORWARDS[kind]
+
+    @contextmanager
+    def reading(self, places: Tensor) -> Iterator[None]:
+        """Within it the layer gives (1, num_places, hidden_size), for these places of the row."""
+        self._layer.forward = partial(self._forward, self._layer, places)
+        try:
+            yield
+        finally:
+            del self._layer.forward  # the class's own shows again
+
+
+def _decoder(
+    layer: Any,
+    places: Tensor,
+    hidden_states: Tensor,
+    *_: Any,
+    packed: PackedPlan,
+    position_embeddings: tuple[Tensor, Tensor],
+    **__: Any,
+) -> Tensor:
+    """Norm, attention with rotary positions, residual; norm, MLP, residual."""
+    attention = layer.self_attn
+    normed = layer.input_layernorm(hidden_states)
+    query = _heads(attention.q_proj(normed[:, places]), attention.head_dim)
+    key = _heads(attention.k_proj(normed), attention.head_dim)
+    value = _heads(attention.v_proj(normed), attention.head_dim)
+    if isinstance(getattr(attention, "q_norm", None), nn.Module):
+        query, key = attention.q_norm(query), attention.k_norm(key)
+    cos, sin = position_embeddings
+    query = _rotate(query.transpose(1, 2), cos[:, places], sin[:, places])
+    key = _rotate(key.transpose(1, 2), cos, sin)
+    mixed = attention_at(
+        places,
+        attention,
+        query,
+        key,
+        value.transpose(1, 2),
+        packed=packed,
+        scaling=attention.scaling,
+        sliding_window=getattr(attention, "sliding_window", None),
+    )
+    hidden = hidden_states[:, places] + attention.o_proj(mixed.flatten(2))
+    result: Tensor = hidden + layer.mlp(layer.post_attention_layernorm(hidden))
+    return result
+
+
+def _bert(
+    layer: Any, places: Tensor, hidden_states: Tensor, *_: Any, packed: PackedPlan, **__: Any
+) -> Tensor:
+    """Attention, residual and norm; MLP, residual and norm."""
+    attention = layer.attention.self
+    size = attention.attention_head_size
+    mixed = attention_at(
+        places,
+        attention,
+        _heads(attention.query(hidden_states[:, places]), size).transpose(1, 2),
+        _heads(attention.key(hidden_states), size).transpose(1, 2),
+        _heads(attention.value(hidden_states), size).transpose(1, 2),
+        packed=packed,
+        scaling=attention.scaling,
+    )
+    hidden = layer.attention.output(mixed.flatten(2), hidden_states[:, places])
+    result: Tensor = layer.output(layer.intermediate(hidden), hidden)
+    return result
+
+
+def _modernbert(
+    layer: Any,
+    places: Tensor,
+    hidden_states: Tensor,
+    *_: Any,
+    packed: PackedPlan,
+    position_embeddings: tuple[Tensor, Tensor],
+    **__: Any,
+) -> Tensor:
+    """As `_decoder`, with one joint projection of queries, keys and values."""
+    attention = layer.attn
+    normed = layer.attn_norm(hidden_states)
+    weights = attention.Wqkv.weight.chunk(3)
+    biases = (None,) * 3 if attention.Wqkv.bias is None else attention.Wqkv.bias.chunk(3)
+    inputs = (normed[:, places], normed, normed)
+    query, key, value = (
+        _heads(linear(x, weight, bias), attention.head_dim).transpose(1, 2)
+        for x, weight, bias in zip(inputs, weights, biases, strict=True)
+    )
+    cos, sin = position_embeddings
+    mixed = attention_at(
+        places,
+        attention,
+        _rotate(query, cos[:, places], sin[:, places]),
+        _rotate(key, cos, sin),
+        value,
+        packed=packed,
+        scaling=attention.head_dim**-0.5,
+        sliding_window=attention.sliding_window,
+    )
+    hidden = hidden_states[:, places] + attention.Wo(mixed.flatten(2))
+    result: Tensor = hidden + layer.mlp(layer.mlp_norm(hidden))
+    return result
+
+
+_FORWARDS: dict[LayerKind, Forward] = {
+    "decoder": _decoder,
+    "bert": _bert,
+    "modernbert": _modernbert,
+}
+
+
+def _heads(states: Tensor, head_dim: int) -> Tensor:
+    """(1, tokens, heads · head_dim) -> (1, tokens, heads, head_dim)."""
+    return states.view(*states.shape[:2], -1, head_dim)
+
+
+def _rotate(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotary positions. states: (1, heads, tokens, head_dim); cos, sin: (1, tokens, head_dim)."""
+    cos, sin = cos.unsqueeze(1), sin.unsqueeze(1)
+    first, second = states.chunk(2, dim=-1)
+    return states * cos + torch.cat([-second, first], dim=-1) * sin

@@ -1,0 +1,183 @@
+"""The packed runner: one row of unique tokens, without padding, each segment at its own place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mmrerank.engine.attention import PACKED, LayerStates, PackedPlan
+from mmrerank.engine.inputs import Positions
+from mmrerank.engine.last_layer import LastLayer
+from mmrerank.engine.media_states import MediaState
+from mmrerank.engine.packing import PackedBatch
+from mmrerank.engine.prefix_tree import PrefixTree, Segment
+from mmrerank.heads import Head
+from mmrerank.prompting import MediaFeature
+from mmrerank.types import EncodedGroup, MediaKey
+
+__all__ = ["PackedRunner", "Work", "packed_attention_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a call gives the runner: the tree of its prompts, and what their media have become."""
+
+    groups: Sequence[EncodedGroup]
+    tree: PrefixTree
+    features: Mapping[MediaKey, MediaFeature]
+    media: Mapping[MediaKey, MediaState]
+
+
+class PackedRunner:
+    """Runs a batch of a prefix tree and reads the states that the head wants.
+
+    text_model: the transformer that reads embeddings, without towers and head. placeholder_ids: the
+    tokens that media stand at. last_layer: how to spare what no score needs, or None.
+    """
+
+    def __init__(
+        self,
+        text_model: Any,
+        head: Head,
+        positions: Positions,
+        *,
+        placeholder_ids: Sequence[int],
+        last_layer: LastLayer | None,
+    ) -> None:
+        self.module: nn.Module = text_model
+        self._model: Any = text_model
+        self._head = head
+        self._positions = positions
+        self._placeholder_ids = np.asarray(sorted(placeholder_ids), dtype=np.int64)
+        self._last_layer = last_layer
+
+    def run(
+        self, work: Work, batch: PackedBatch, past: Mapping[int, LayerStates], device: Any
+    ) -> tuple[Tensor, Mapping[int, LayerStates]]:
+        """One forward pass.
+
+        Returns (num_documents, dim) in the order of the batch's prompts and their scoring
+        positions, and the keys and values of the segments that later batches need.
+        """
+        plan = PackedPlan(batch, past)
+        read_at = self._read_at(work, batch)
+        with packed_attention_of(self._model.config):
+            hidden = self._forward(work, plan, read_at, device)
+        return self._read(work, batch, hidden, read_at, device), plan.kept
+
+    def _forward(self, work: Work, plan: PackedPlan, read_at: Sequence[int], device: Any) -> Tensor:
+        """(num_tokens, hidden_size), or (num_read, hidden_size) where the last layer is spared."""
+        inputs = {name: t.to(device) for name, t in self._inputs(work, plan.batch).items()}
+        inputs |= self._embeds(work, plan.batch, inputs.pop("input_ids"))
+        call: dict[str, Any] = {"use_cache": False, "packed": plan, **inputs}
+        if self._last_layer is None or not read_at:
+            return self._model(**call).last_hidden_state[0]  # type: ignore[no-any-return]
+        # What is added behind the last layer lies at media tokens, and no score is read there.
+        added: Any = inputs.get("deepstack_visual_embeds", [])
+        if added:
+            call["deepstack_visual_embeds"] = added[: self._model.config.num_hidden_layers - 1]
+        with self._last_layer.reading(torch.tensor(read_at, dtype=torch.int64, device=device)):
+            return self._model(**call).last_hidden_state[0]  # type: ignore[no-any-return]
+
+    # ------------------------------------------------------------ what goes in
+
+    def _inputs(self, work: Work, batch: PackedBatch) -> dict[str, Tensor]:
+        segments = [work.tree.segments[place] for place in batch.spans]
+        known: dict[int, Tensor] = {}
+        positions = []
+        for segment in segments:
+            if segment.row not in known:
+                known[segment.row] = self._positions.of(work.groups[segment.row], work.features)
+            positions.append(known[segment.row][:, segment.start : segment.end])
+        joined = torch.cat(positions, dim=1)[:, None]  # (num_axes, 1, num_tokens)
+        ids = [_part(work.groups[segment.row].token_ids, segment) for segment in segments]
+        inputs = {
+            "input_ids": torch.from_numpy(np.concatenate(ids))[None],
+            "position_ids": joined if len(joined) > 1 else joined[0],
+        }
+        types = [work.groups[segment.row].token_type_ids for segment in segments]
+        parts = [
+            _part(t, segment) for t, segment in zip(types, segments, strict=True) if t is not None
+        ]
+        if parts:
+            inputs["token_type_ids"] = torch.from_numpy(np.concatenate(parts))[None]
+        return inputs
+
+    def _embeds(self, work: Work, batch: PackedBatch, ids: Tensor) -> dict[str, Any]:
+        """Embeddings with the media in place, where there are any; else the ids alone."""
+        found = [
+            (start + span.start - segment.start, span.length, work.media[span.key])
+            for place, (start, _) in batch.spans.items()
+            for segment in [work.tree.segments[place]]
+            for span in work.groups[segment.row].media
+            if segment.start <= span.start < segment.end
+        ]
+        if not found:
+            return {"input_ids": ids}
+        is_media = torch.isin(ids[0], torch.from_numpy(self._placeholder_ids).to(ids.device))
+        embeds = self._model.get_input_embeddings()(ids)
+        states = torch.cat([state.embeds for *_, state in found])
+        embeds = embeds.masked_scatter(is_media[None, :, None], states.to(embeds))
+        inputs: dict[str, Any] = {"inputs_embeds": embeds}
+        num_layers = max(len(state.layers) for *_, state in found)
+        if num_layers:
+            inputs["visual_pos_masks"] = is_media[None]
+            inputs["deepstack_visual_embeds"] = [
+                torch.cat(
+                    [
+                        state.layers[layer] if state.layers else torch.zeros_like(state.embeds)
+                        for *_, state in found
+                    ]
+                ).to(embeds)
+                for layer in range(num_layers)
+            ]
+        return inputs
+
+    # ------------------------------------------------------------ what comes out
+
+    def _read_at(self, work: Work, batch: PackedBatch) -> list[int]:
+        """Places in the row that scores are read from, in the order of the batch's prompts."""
+        return [
+            self._place(work, batch, row, position)
+            for row in batch.rows
+            for position in work.groups[row].score_at
+        ]
+
+    def _place(self, work: Work, batch: PackedBatch, row: int, position: int) -> int:
+        place = work.tree.locate(row, position)
+        return batch.spans[place][0] + position - work.tree.segments[place].start
+
+    def _read(
+        self, work: Work, batch: PackedBatch, hidden: Tensor, read_at: Sequence[int], device: Any
+    ) -> Tensor:
+        if self._head.reads == "position":
+            is_read = self._last_layer is not None and bool(read_at)
+            return hidden if is_read else hidden[list(read_at)]
+        assert self._head.pool is not None
+        lengths = [work.groups[row].num_tokens for row in batch.rows]
+        spans = [batch.spans[work.tree.leaf_of[row]] for row in batch.rows]
+        padded = nn.utils.rnn.pad_sequence([hidden[a:b] for a, b in spans], batch_first=True)
+        columns = torch.arange(padded.shape[1], device=device)
+        mask = columns[None, :] < torch.tensor(lengths, device=device)[:, None]
+        return self._head.pool(padded, mask.long())
+
+
+def _part(values: np.ndarray, segment: Segment) -> np.ndarray:
+    return values[segment.start : segment.end]
+
+
+@contextmanager
+def packed_attention_of(config: Any) -> Iterator[None]:
+    """The packed attention for the length of one forward pass; of the text model alone."""
+    before = config._attn_implementation
+    config._attn_implementation = PACKED
+    try:
+        yield
+    finally:
+        config._attn_implementation = before

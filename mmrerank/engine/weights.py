@@ -1,0 +1,36 @@
+"""Whether a model's weights are still those that something was computed with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+__all__ = ["fingerprint"]
+
+
+def fingerprint(model: nn.Module) -> tuple[Any, ...] | None:
+    """Differs after any change of weights, adapters, numbers or device; costs microseconds each.
+
+    torch counts each in-place change of a tensor (`_version`), and a tensor put in its place has
+    another address or another count. Nothing is read of the values.
+    None where a change would not be seen: in train mode, and for weights made in inference mode.
+    """
+    parameters = list(model.parameters())
+    if model.training or any(parameter.is_inference() for parameter in parameters):
+        return None
+    # Buffers that a forward pass computes anew, such as rotary frequencies, are inference tensors.
+    tensors = [*parameters, *(buffer for buffer in model.buffers() if not buffer.is_inference())]
+    states = tuple(
+        (tensor.data_ptr(), tensor._version, tensor.dtype, tensor.device) for tensor in tensors
+    )
+    return (_adapters(model), states)
+
+
+def _adapters(model: nn.Module) -> tuple[Any, ...]:
+    """Which adapters of PEFT are in force, layer by layer; () without any."""
+    layers: list[Any] = [module for module in model.modules() if hasattr(module, "merged_adapters")]
+    return tuple(
+        (tuple(layer.active_adapters), layer.disable_adapters, tuple(layer.merged_adapters))
+        for layer in layers
+    )
