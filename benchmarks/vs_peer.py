@@ -32,28 +32,14 @@ __all__ = ["main"]
 
 _TORCH_THREADS = 2
 _RNG = np.random.default_rng(0)
-_WORDS = [
-    "alpha",
-    "beta",
-    "gamma",
-    "delta",
-    "the",
-    "a",
-    "car",
-    "green",
-    "yellow",
-    "building",
-    "street",
-    "house",
-    "model",
-    "data",
-    "query",
-    "image",
-    "video",
-    "sound",
-    "red",
-    "blue",
-]
+# Each is one token of the checkpoints, so that words count as tokens.
+_VOCABULARY = """
+across answer ball based bell bench blue bread cat circle city closed cost court dark dog door
+eating every ferry flour flower garden green high iron known live look lower many near night
+noon only people piece planet price read red report rings river roses run search shows small
+stops third three ticket town train twenty water web which woman word yeast
+"""
+_WORDS = _VOCABULARY.split()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +71,7 @@ def works() -> list[Work]:
     documents, pictures = _texts(100, 20, 250), _pictures(16)
     query, long_query = _text(12), _text(200)
     short = _texts(100, 8, 25)
-    passages = _texts(200, 60, 110)
+    passages = _texts(200, 80, 120)
     of_pictures = [(query, picture) for picture in pictures]
     later = [(_text(12), picture) for picture in pictures]
     return [

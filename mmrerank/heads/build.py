@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mmrerank.errors import CheckpointError
 from mmrerank.heads.chain import Dense, LayerNorm, Pooling
-from mmrerank.heads.classify import Classifier
+from mmrerank.heads.classify import Classifier, mean_of_tokens
 from mmrerank.heads.logit_score import LogitScore
 from mmrerank.specs import HeadSpec
 
@@ -76,6 +76,8 @@ def build_head(
         if classifier is None:
             return Head(reads="logits", num_labels=num_labels, to_logits=lambda logits: logits)
         apply = Classifier(model, classifier.steps, keeps_axis=classifier.keeps_axis)
+        if classifier.takes_mean(config):
+            return Head("tokens", num_labels, to_logits=apply, pool=mean_of_tokens)
         return Head("position", num_labels, to_logits=apply, at=classifier.reads)
     if spec.kind == "logit-score":
         return _logit_score_head(modules, model)

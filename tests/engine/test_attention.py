@@ -81,15 +81,17 @@ def test_each_token_sees_its_own_prompt_and_nothing_else(rows, max_tokens, windo
             for heads, seed in ((HEADS, 0), (KV_HEADS, 1), (KV_HEADS, 2))
         ]
         plan = PackedPlan(batch, past)
+        query, key, value = packed
         output, _ = packed_attention(
-            module, *packed, None, packed=plan, scaling=SCALING, sliding_window=window
+            module, query, key, value, None, packed=plan, scaling=SCALING, sliding_window=window
         )
         some = torch.tensor([start for start, _ in batch.spans.values()])
         few = attention_at(
             some,
             module,
-            packed[0][:, :, some],
-            *packed[1:],
+            query[:, :, some],
+            key,
+            value,
             packed=PackedPlan(batch, past),
             scaling=SCALING,
             sliding_window=window,
@@ -111,10 +113,11 @@ def test_long_segment_is_done_in_blocks(window, monkeypatch):
     monkeypatch.setattr(attention, "_BLOCK_TOKENS", 16)
     row = np.array([0, 1, 2, 1] * 20)
     (batch,) = pack_batches(flat_tree([len(row)]), 1, TokenBudget())
-    packed = [states_of(row, h, seed) for h, seed in ((HEADS, 0), (KV_HEADS, 1), (KV_HEADS, 2))]
     output, _ = packed_attention(
         Module(True),
-        *packed,
+        states_of(row, HEADS, 0),
+        states_of(row, KV_HEADS, 1),
+        states_of(row, KV_HEADS, 2),
         None,
         packed=PackedPlan(batch, {}),
         scaling=SCALING,

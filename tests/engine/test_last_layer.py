@@ -19,7 +19,7 @@ from mmrerank.engine.prefix_tree import flat_tree
 from mmrerank.models.architectures import LAST_LAYER
 from tests import checkpoints
 
-BUILDERS: dict[str, Callable[..., Any]] = {
+BUILDERS: dict[str, Callable[..., Any] | None] = {
     "bert": checkpoints.build_bert,
     "electra": checkpoints.build_electra,
     "roberta": checkpoints.build_roberta,
@@ -41,7 +41,7 @@ def test_every_listed_architecture_is_tested_here() -> None:
 @pytest.mark.filterwarnings("ignore:.*")
 def test_states_equal_those_of_the_whole_layer(name: str, tmp_path: Any) -> None:
     build = BUILDERS[name]
-    model = CrossEncoder(str(build(tmp_path / name)) if build else None, device="cpu")
+    model = CrossEncoder(str(build(tmp_path / name)) if build is not None else None, device="cpu")
     text_model = model.model.get_decoder()
     lengths, places = [7, 12, 5], torch.tensor([0, 6, 18, 23])
     ids = torch.arange(40, 40 + sum(lengths))[None]
