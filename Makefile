@@ -39,6 +39,7 @@ fuzz: install-dev
 
 bench: install-dev
 	$(BIN)/python -m benchmarks.loading --json benchmarks/results/loading.json
+	$(BIN)/python -m benchmarks.vs_peer --json benchmarks/results/vs_peer.json
 
 check: install-dev
 	$(BIN)/ruff format --check .
