@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmrerank.cross_encoder import cards
 from mmrerank.cross_encoder.arguments import checked_arguments
@@ -24,9 +24,9 @@ class Stored(Settings):
 
     model_type: str
 
-    def score_call(self, call: Call) -> list[Score | DocumentError]:
-        """Score one translated call in this process."""
-        raise NotImplementedError
+    if TYPE_CHECKING:  # CrossEncoder's; the workers of a pool call it
+
+        def score_call(self, call: Call) -> list[Score | DocumentError]: ...
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and pickles leave the pipeline behind: its caches and locks are made anew."""
