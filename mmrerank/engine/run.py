@@ -156,8 +156,10 @@ class PackedEngine:
         _check(should_stop)
         with self._lock, torch.inference_mode():
             self._forget_if_changed()
+            weights = self._fingerprint
             media = self._media_states(features, device)
-        call = self._plan(groups, budget)
+            call = self._plan(groups, budget)
+        wanted = call.wanted
         past: dict[int, LayerStates] = {
             place: prefix.part(call.tree.segments[place]) for place, prefix in call.known.items()
         }
@@ -171,10 +173,13 @@ class PackedEngine:
             kept.update(made)
             for place in batch.drop:
                 past.pop(place, None)
-                if place not in call.wanted:
+                if place not in wanted:
                     kept.pop(place, None)
             yield batch.rows, states
-        self._keep(call, kept)
+        with self._lock:
+            # Somebody may have trained meanwhile: what was made with other weights is not kept.
+            if weights is not None and weights == fingerprint(self._model):
+                self._keep(call, kept)
 
     def explain(
         self, groups: Sequence[EncodedGroup], features: Features, budget: TokenBudget

@@ -14,7 +14,9 @@ import torch
 from PIL import Image
 
 from mmrerank import CrossEncoder
-from mmrerank.engine import PackedEngine, PaddedEngine
+from mmrerank.engine import PackedEngine, PaddedEngine, TokenBudget
+from mmrerank.inputs import parse_pairs
+from mmrerank.types import Pair
 from tests import checkpoints
 
 pytestmark = pytest.mark.filterwarnings(
@@ -91,8 +93,6 @@ def padded(model: CrossEncoder, pairs: list[Any]) -> np.ndarray:
     """The same scores with one row a prompt."""
     pipeline = model._make_pipeline(model._spec)
     pipeline._engine = PaddedEngine(pipeline.runner)
-    from mmrerank.inputs import parse_pairs
-
     results = pipeline.score(parse_pairs(pairs, takes_media=model.supports_media).pairs)
     return np.stack([result.value for result in results])  # type: ignore[union-attr]
 
@@ -197,6 +197,19 @@ def test_changed_weights_count_at_once(
     after = model.predict(pairs)
     np.testing.assert_allclose(after, fresh.predict(pairs), atol=1e-5)
     assert not np.allclose(after, before, atol=1e-4)
+
+
+def test_weights_changed_in_the_middle_of_a_call_leave_nothing_behind(load: ModelOf) -> None:
+    model = load("qwen3")
+    engine: Any = model.pipeline._engine
+    parsed = parse_pairs([(QUERY, text) for text in TEXTS]).pairs
+    pairs = [pair for pair in parsed if isinstance(pair, Pair)]
+    groups, features = model.pipeline.encode(pairs)
+    batches = engine.run(groups, features, budget=TokenBudget(max_pairs=2), device="cpu")
+    next(batches)
+    change_one_weight(model)
+    assert len(list(batches)) > 1
+    assert engine._prefixes.num_bytes == 0
 
 
 def test_half_precision_counts_at_once(load: ModelOf) -> None:
