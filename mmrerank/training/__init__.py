@@ -1,0 +1,1 @@
+"""Training: samples, losses, trainer; takes the model as an argument."""
