@@ -9,7 +9,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # espeak-ng speaks, sox and ffmpeg (whose libraries torchcodec loads) make and read media, chromium opens web pages.
 SYSTEM_PACKAGES := chromium espeak-ng ffmpeg sox
 
-.PHONY: help demo test test-all fuzz bench check fix system install install-dev
+.PHONY: help demo test test-all fuzz bench bench-gpu check fix system install install-dev
 
 help:
 	@echo "make demo         rank the demo documents with the model that ships in the package"
@@ -17,6 +17,7 @@ help:
 	@echo "make test-all     run the slow tests too (45 minutes at most)"
 	@echo "make fuzz         read 50,000 damaged files; N=1000 for fewer"
 	@echo "make bench        run the benchmarks side by side with the peer (an hour)"
+	@echo "make bench-gpu    the same on a GPU, with published sizes"
 	@echo "make check        format, lint, types, import order: what CI asks"
 	@echo "make fix          let the formatter and linter repair what they can"
 	@echo "make system       install FFmpeg, Chromium, espeak-ng and SoX (Debian, needs root)"
@@ -39,7 +40,12 @@ fuzz: install-dev
 
 bench: install-dev
 	$(BIN)/python -m benchmarks.loading --json benchmarks/results/loading.json
-	$(BIN)/python -m benchmarks.vs_peer --json benchmarks/results/vs_peer.json
+	$(BIN)/python -m benchmarks.growth --json benchmarks/results/growth.json
+	$(BIN)/python -m benchmarks.vs_peer --json benchmarks/results/vs_peer.json; \
+		missed=$$?; $(BIN)/python -m benchmarks.plot && exit $$missed
+
+bench-gpu: install-dev
+	$(BIN)/python -m benchmarks.gpu --json benchmarks/results/gpu.json
 
 check: install-dev
 	$(BIN)/ruff format --check .

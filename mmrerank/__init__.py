@@ -11,19 +11,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mmrerank.cross_encoder import CrossEncoder
+    from mmrerank.cross_encoder.model_card import CrossEncoderModelCardData
+    from mmrerank.cross_encoder.trainer import CrossEncoderTrainer
+    from mmrerank.cross_encoder.training_args import CrossEncoderTrainingArguments
     from mmrerank.errors import MMRerankError
     from mmrerank.media import MediaPolicy
     from mmrerank.pipeline import Pipeline
+    from mmrerank.readers import InputExample
     from mmrerank.results import Ranking
     from mmrerank.types import Audio, Document, Image, Text, Video
+    from mmrerank.util import mine_hard_negatives
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Audio",
     "CrossEncoder",
+    "CrossEncoderModelCardData",
+    "CrossEncoderTrainer",
+    "CrossEncoderTrainingArguments",
     "Document",
     "Image",
+    "InputExample",
     "MMRerankError",
     "MediaPolicy",
     "Pipeline",
@@ -31,19 +40,25 @@ __all__ = [
     "Text",
     "Video",
     "__version__",
+    "mine_hard_negatives",
 ]
 
 _HOME = {
     "Audio": "types",
     "CrossEncoder": "cross_encoder",
+    "CrossEncoderModelCardData": "cross_encoder.model_card",
+    "CrossEncoderTrainer": "cross_encoder.trainer",
+    "CrossEncoderTrainingArguments": "cross_encoder.training_args",
     "Document": "types",
     "Image": "types",
+    "InputExample": "readers",
     "MMRerankError": "errors",
     "MediaPolicy": "media",
     "Pipeline": "pipeline",
     "Ranking": "results",
     "Text": "types",
     "Video": "types",
+    "mine_hard_negatives": "util",
 }
 
 

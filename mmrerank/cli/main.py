@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from mmrerank.cli import demo, doctor, info, processors, rank, score
+from mmrerank.cli import demo, distill, doctor, eval, info, processors, rank, score, train
 from mmrerank.cli._media import CommandWithMedia
 from mmrerank.errors import MMRerankError
 
@@ -52,6 +52,9 @@ def options(
 
 app.command("rank", cls=CommandWithMedia)(rank.rank)
 app.command("score", cls=CommandWithMedia)(score.score)
+app.command("eval", cls=CommandWithMedia)(eval.evaluate)
+app.command("train", cls=CommandWithMedia)(train.train)
+app.command("distill", cls=CommandWithMedia)(distill.distill)
 app.command("info")(info.info)
 app.command("processors")(processors.processors)
 app.command("demo")(demo.demo)

@@ -191,6 +191,7 @@ _RULES: Mapping[str, _Rule] = {
     "convert_to_tensor": _FLAG,
     "return_documents": _FLAG,
     "return_details": _FLAG,
+    "calibrated": _FLAG,
     "activation_fn": _Rule("a function of a tensor, such as torch.nn.Sigmoid()", _function),
     "should_stop": _Rule("a function without arguments", _function),
     "on_error": _Rule('"raise" or "record"', _a(str), is_optional=False),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from mmrerank.heads import (
 from mmrerank.models import (
     EMBEDDED_MODEL,
     LoadOptions,
+    base_of,
     fetch_checkpoint,
     load_backbone,
     load_head_modules,
@@ -110,23 +112,25 @@ def _build_from_name(
 ) -> Built:
     """Load a checkpoint by folder, embedded name or repository id."""
     trust = options.trust_remote_code
-    folder = fetch_checkpoint(
-        name,
-        revision=hub.revision,
+    fetch = partial(
+        fetch_checkpoint,
         cache_folder=hub.cache_folder,
         local_files_only=hub.local_files_only,
         token=hub.token,
         trust_remote_code=trust,
         allow_pickle=options.model.get("use_safetensors") is False,
     )
-    facts = read_facts(name, folder, config_overrides=options.config)
+    folder = fetch(name, revision=hub.revision)
+    base = base_of(folder, fetch)
+    files, weights = (base.files, base.weights) if base else (folder, None)
+    facts = read_facts(name, files, config_overrides=options.config, config_folder=weights)
     spec = resolve(facts, user)
     task = task_of(spec.head.kind, facts)
-    root = folder / facts.st.transformer_path
-    backbone = load_backbone(root, task, options, name=name, dtype=spec.dtype)
+    root = files / facts.st.transformer_path
+    backbone = load_backbone(root, task, options, name=name, dtype=spec.dtype, base=base)
     # The checkpoint's own modules, unless the head was decided elsewhere.
     is_own_head = spec.sources["head"].startswith("checkpoint")
-    modules = load_head_modules(folder, facts, trust_remote_code=trust) if is_own_head else []
+    modules = load_head_modules(files, facts, trust_remote_code=trust) if is_own_head else []
     if spec.head.kind == "logit-score" and not modules:
         modules = [make_logit_score(spec.head, backbone.tokenizer, name)]
     transformer = Transformer.from_backbone(backbone, facts)

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-import json
-from importlib.metadata import version
+import contextlib
+import copy
+import logging
+import platform
+import re
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
+from mmrerank.errors import MMRerankError
 from mmrerank.heads import LogitScore, activation_name
 from mmrerank.specs import BudgetSpec
+from mmrerank.training.cards import CardFacts, CrossEncoderModelCardData, card_text
 from mmrerank.types import LoadedDocument, LoadedPair, Text
 
 if TYPE_CHECKING:
     from mmrerank.cross_encoder.settings import Settings
+    from mmrerank.cross_encoder.stored import Stored
 
 __all__ = ["describe", "model_card", "versions"]
+
+logger = logging.getLogger(__name__)
 
 # The newest form of the files that is written; readers compare it with their own version.
 _ST_FORM = "6.2.0"
@@ -85,43 +97,56 @@ def _pixels(budget: BudgetSpec, kind: Literal["image", "video"]) -> Any:
     return list(told.values()) if told else "as the checkpoint's media processor says"
 
 
-def model_card(model: Settings, name: str, train_datasets: list[str]) -> str:
-    """README.md of a saved model."""
+def model_card(model: Stored, name: str, train_datasets: list[str]) -> str:
+    """README.md of a saved model. train_datasets: ids on the hub, beside those of the card data."""
+    given: Any = model.model_card_data
+    data: CrossEncoderModelCardData = copy.deepcopy(given) or CrossEncoderModelCardData()
+    data.register_model(model)
+    data.train_datasets += [{"name": id, "id": id} for id in train_datasets]
     facts = describe(model)
+    if data.is_trained and data.base_model is None and _is_hub_id(facts["model"]):
+        data.set_base_model(facts["model"])
     head = facts["head"]
-    tags = ["cross-encoder", "reranker", "mmrerank", "sentence-transformers"]
-    header = {
-        "library_name": "sentence-transformers",
-        "pipeline_tag": "text-ranking",
-        "tags": tags,
-        **({"datasets": train_datasets} if train_datasets else {}),
-    }
-    front = "\n".join(
-        f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in header.items()
+    told = CardFacts(
+        facts={
+            "Architecture": f"{facts['architecture']}, {facts['parameters']:,} parameters",
+            "Takes": ", ".join(facts["modalities"]),
+            "Head": f"{head['kind']}, {head['num_labels']} label(s), then {facts['activation']}",
+            "Longest prompt": f"{facts['max_length']:,} tokens",
+        },
+        versions={"python": platform.python_version(), **versions(), **_training_versions()},
+        scores=_scores(model, data.usage_examples),
+        takes_media=[kind for kind in ("image", "audio", "video") if kind in facts["modalities"]],
     )
-    return f"""---
-{front}
----
+    return card_text(data, told, name)
 
-# {name}
 
-A reranker: it reads a query and a document together and scores how well they match.
+def _scores(model: Any, pairs: list[tuple[str, str]]) -> str | None:
+    """Scores of the usage example as they are printed. The model keeps its mode: a checkpoint is
+    saved in mid-training.
+    """
+    if not pairs:
+        return None
+    was_training = model.training
+    try:
+        with np.printoptions(precision=4):
+            return str(model.predict(pairs, show_progress_bar=False))
+    except MMRerankError as error:
+        logger.warning("the model card shows no scores: %s", error)
+        return None
+    finally:
+        model.train(was_training)
 
-| | |
-|---|---|
-| Architecture | {facts["architecture"]}, {facts["parameters"]:,} parameters |
-| Takes | {", ".join(facts["modalities"])} |
-| Head | {head["kind"]}, {head["num_labels"]} label(s), then {facts["activation"]} |
-| Longest prompt | {facts["max_length"]:,} tokens |
 
-## Usage
+def _is_hub_id(name: str) -> bool:
+    """Whether a name is owner/name and no folder of this machine."""
+    return re.fullmatch(r"[\w.-]+/[\w.-]+", name) is not None and not Path(name).exists()
 
-```python
-from mmrerank import CrossEncoder
 
-model = CrossEncoder({json.dumps(name)})
-model.predict([("a query", "a document")])
-```
-
-sentence-transformers loads it too: `from sentence_transformers import CrossEncoder`.
-"""
+def _training_versions() -> dict[str, str]:
+    """Of the libraries that training uses, as far as they are installed."""
+    found = {}
+    for name in ("accelerate", "datasets", "peft", "tokenizers"):
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found

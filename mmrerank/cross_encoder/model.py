@@ -10,13 +10,13 @@ from typing import Any, Literal
 from torch import nn
 from tqdm.auto import tqdm
 
-from mmrerank.cross_encoder import calls
+from mmrerank.cross_encoder import calls, evaluating, fitting
 from mmrerank.cross_encoder.arguments import checked_arguments
 from mmrerank.cross_encoder.building import HubOptions, Wishes, best_device, build, load_options
 from mmrerank.cross_encoder.legacy import init_arguments, predict_arguments
-from mmrerank.cross_encoder.sizes import num_bytes_of
+from mmrerank.cross_encoder.sizes import DEFAULT_BATCH_SIZE, budget_of, num_bytes_of
 from mmrerank.cross_encoder.stored import Stored
-from mmrerank.engine import EngineCaches, PlanReport, TokenBudget
+from mmrerank.engine import EngineCaches, PlanReport
 from mmrerank.errors import InputError, MissingExtra, shorten
 from mmrerank.heads import Activation
 from mmrerank.inputs import iter_pairs
@@ -24,6 +24,7 @@ from mmrerank.media import MediaPolicy
 from mmrerank.pipeline import CallOptions, Pipeline, rank_names
 from mmrerank.results import Ranking, rank_scores
 from mmrerank.specs import SpecOverrides
+from mmrerank.training.cards import CrossEncoderModelCardData
 from mmrerank.types import DocumentError, Pair, Score
 
 __all__ = ["CrossEncoder"]
@@ -43,9 +44,8 @@ class CrossEncoder(Stored):
     shrunk while they are decoded, as far as the model would shrink them anyway; quicker, and scores
     move a little. sound_of_video: a clip's sound track is scored with it, where the model takes
     sound. media_cache, prefix_cache: how much is kept between calls of what media have become in
-    their towers, and of the beginnings of prompts, in bytes or as "2GiB"; 0 keeps nothing. The
-    other arguments are those of the peer:
-    modules, device, prompts, default_prompt_name, cache_folder, trust_remote_code, revision,
+    their towers, and of the beginnings of prompts, in bytes or as "2GiB"; 0 keeps nothing. They are
+    emptied when weights change. The other arguments are those of the peer: modules, device, prompts, default_prompt_name, cache_folder, trust_remote_code, revision,
     local_files_only, token, model_kwargs, processor_kwargs, config_kwargs, num_labels, max_length,
     activation_fn, keep_in_fp32_modules.
 
@@ -56,6 +56,12 @@ class CrossEncoder(Stored):
 
     model_type = "CrossEncoder"
     default_huggingface_organization = "cross-encoder"
+    model_card_data_class = CrossEncoderModelCardData
+    evaluate = evaluating.evaluate
+    fit = fitting.fit
+    old_fit = fitting.old_fit
+    smart_batching_collate = fitting.smart_batching_collate
+    smart_batching_collate_text_only = fitting.smart_batching_collate_text_only
 
     @init_arguments
     @checked_arguments
@@ -117,7 +123,9 @@ class CrossEncoder(Stored):
         self.prompts: dict[str, str] = dict(built.spec.prompts)
         self.default_prompt_name = built.spec.default_prompt_name
         self.trust_remote_code = trust_remote_code
-        self.model_card_data = model_card_data
+        self.model_card_data = model_card_data or CrossEncoderModelCardData(
+            local_files_only=local_files_only
+        )
         self.activation_fn = activation_fn or built.activation
         self.keep_in_fp32_modules: list[str] = []
         saved_fp32 = built.saved.get("keep_in_fp32_modules", [])
@@ -137,7 +145,7 @@ class CrossEncoder(Stored):
         inputs: Any,
         prompt_name: str | None = None,
         prompt: str | None = None,
-        batch_size: int = 32,
+        batch_size: int = DEFAULT_BATCH_SIZE,
         show_progress_bar: bool | None = None,
         activation_fn: Activation | None = None,
         apply_softmax: bool | None = False,
@@ -151,6 +159,7 @@ class CrossEncoder(Stored):
         on_error: OnError = "raise",
         should_stop: Callable[[], bool] | None = None,
         return_details: bool = False,
+        calibrated: bool = False,
         **kwargs: Any,
     ) -> Any:
         """Score pairs.
@@ -158,7 +167,9 @@ class CrossEncoder(Stored):
         inputs: one pair (query, document) or a list of pairs. instruction: one for all, or one a
         pair;
         prompt and prompt_name are the peer's way to say the same. batch_size: most pairs in one
-        batch.
+        batch; left out, the tokens of a batch alone are bounded, by what is quick on the device and
+        fits it.
+        calibrated: the probabilities that `calibrate` fitted, in place of the activation.
         on_error: "record" gives NaN in the place of a pair that could not be scored, "raise" the
         error.
         Returns float32 (num_pairs,), or (num_pairs, num_labels), or a scalar for one pair: numpy by
@@ -172,8 +183,8 @@ class CrossEncoder(Stored):
             parsed.pairs, instruction, self._resolve_prompt(prompt, prompt_name)
         )
         options = CallOptions(
-            budget=TokenBudget(max_pairs=batch_size),
-            activation=activation_fn or self.activation_fn,
+            budget=budget_of(batch_size),
+            activation=self.activation_for(activation_fn, calibrated),
             apply_softmax=bool(apply_softmax),
             on_error=on_error,
             should_stop=should_stop,
@@ -206,7 +217,7 @@ class CrossEncoder(Stored):
         return_documents: bool = False,
         prompt_name: str | None = None,
         prompt: str | None = None,
-        batch_size: int = 32,
+        batch_size: int = DEFAULT_BATCH_SIZE,
         show_progress_bar: bool | None = None,
         activation_fn: Activation | None = None,
         device: str | list[str] | None = None,
@@ -216,6 +227,7 @@ class CrossEncoder(Stored):
         instruction: str | None = None,
         on_error: OnError = "raise",
         should_stop: Callable[[], bool] | None = None,
+        calibrated: bool = False,
         **kwargs: Any,
     ) -> Ranking:
         """Order documents for a query, best first; equal scores keep the order given.
@@ -237,8 +249,8 @@ class CrossEncoder(Stored):
             parsed, instruction, self._resolve_prompt(prompt, prompt_name)
         )
         options = CallOptions(
-            budget=TokenBudget(max_pairs=batch_size),
-            activation=activation_fn or self.activation_fn,
+            budget=budget_of(batch_size),
+            activation=self.activation_for(activation_fn, calibrated),
             on_error=on_error,
             should_stop=should_stop,
             names=rank_names,
@@ -254,10 +266,11 @@ class CrossEncoder(Stored):
         pairs: Iterable[Any],
         *,
         instruction: str | Iterable[str | None] | None = None,
-        batch_size: int = 32,
+        batch_size: int = DEFAULT_BATCH_SIZE,
         activation_fn: Activation | None = None,
         on_error: OnError = "record",
         should_stop: Callable[[], bool] | None = None,
+        calibrated: bool = False,
     ) -> Iterator[Score | DocumentError]:
         """Score an endless iterable of pairs, in order, with bounded memory.
 
@@ -265,8 +278,8 @@ class CrossEncoder(Stored):
         its place. instruction: one for all, or an iterable that is read along with the pairs.
         """
         options = CallOptions(
-            budget=TokenBudget(max_pairs=batch_size),
-            activation=activation_fn or self.activation_fn,
+            budget=budget_of(batch_size),
+            activation=self.activation_for(activation_fn, calibrated),
             on_error=on_error,
             should_stop=should_stop,
         )
@@ -306,7 +319,7 @@ class CrossEncoder(Stored):
         )
 
     def explain_plan(
-        self, inputs: Any, prompt: str | None = None, batch_size: int = 32
+        self, inputs: Any, prompt: str | None = None, batch_size: int = DEFAULT_BATCH_SIZE
     ) -> PlanReport:
         """What `predict` would compute for these pairs: tokens, those saved, batches, cache hits.
 
@@ -318,7 +331,7 @@ class CrossEncoder(Stored):
         self.eval()
         return self.pipeline.explain(
             [pair for pair in pairs if isinstance(pair, Pair)],
-            CallOptions(budget=TokenBudget(max_pairs=batch_size)),
+            CallOptions(budget=budget_of(batch_size)),
         )
 
     def _pipeline_for(self, overrides: Mapping[str, Any]) -> Pipeline:

@@ -278,11 +278,19 @@ class Settings(nn.Sequential):
 
     @checked_arguments
     def gradient_checkpointing_enable(
-        self, gradient_checkpointing_kwargs: dict[str, Any] | None = None
+        self, gradient_checkpointing_kwargs: dict[str, Any] | None = None, **options: Any
     ) -> None:
-        """Trade time for memory in training."""
+        """Trade time for memory in training; options go to transformers."""
         self.model.gradient_checkpointing_enable(
-            gradient_checkpointing_kwargs=gradient_checkpointing_kwargs
+            gradient_checkpointing_kwargs=gradient_checkpointing_kwargs, **options
+        )
+
+    def activation_checkpointing_enable(
+        self, activation_checkpointing_kwargs: dict[str, Any] | None = None, **options: Any
+    ) -> None:
+        """The same under the name that newer trainers call."""
+        self.model.activation_checkpointing_enable(
+            activation_checkpointing_kwargs=activation_checkpointing_kwargs, **options
         )
 
     def compile(self, *args: Any, **kwargs: Any) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
+from mmrerank.engine import TokenBudget
 from mmrerank.errors import WrongArgument, shorten
 
-__all__ = ["num_bytes_of"]
+__all__ = ["DEFAULT_BATCH_SIZE", "budget_of", "num_bytes_of"]
 
 _UNITS = {
     "": 1,
@@ -32,3 +33,17 @@ def num_bytes_of(value: int | str, name: str) -> int:
             f'{name}={shorten(value)}: give a number of bytes, or a text such as "2GiB" or "500MB".'
         )
     return int(float(match[1]) * _UNITS[match[2].upper()])
+
+
+class _NotGiven(int):
+    """The peer's default, recognisable as a default: calls that name no batch size are bounded by
+    tokens alone.
+    """
+
+
+DEFAULT_BATCH_SIZE: int = _NotGiven(32)
+
+
+def budget_of(batch_size: int) -> TokenBudget:
+    """The budget of a call."""
+    return TokenBudget(max_pairs=None if isinstance(batch_size, _NotGiven) else batch_size)

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from mmrerank.cross_encoder import cards
+from mmrerank.cross_encoder.adapting import Adapting
 from mmrerank.cross_encoder.arguments import checked_arguments
+from mmrerank.cross_encoder.calibrating import Calibrating
 from mmrerank.cross_encoder.calls import Call
-from mmrerank.cross_encoder.settings import Settings
 from mmrerank.heads import activation_name
 from mmrerank.models import save_model
+from mmrerank.training.calibration import write_calibration
 from mmrerank.types import DocumentError, Score
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["Stored"]
 
 logger = logging.getLogger(__name__)
 
 
-class Stored(Settings):
+class Stored(Adapting, Calibrating):
     """Copies, pools of processes, saving and uploading; all but scoring."""
 
     model_type: str
@@ -66,6 +74,7 @@ class Stored(Settings):
             logger.warning("save_pretrained(None): no folder is named, so nothing was saved")
             return
         folder = Path(path)
+        calibration = self.calibration  # read before anything is written, maybe over it
         config: dict[str, Any] = {
             "__version__": cards.versions(),
             "activation_fn": activation_name(self.activation_fn),
@@ -87,6 +96,36 @@ class Stored(Settings):
             card=card,
             safe_serialization=safe_serialization,
         )
+        write_calibration(folder, calibration)
+
+    @classmethod
+    def merge(
+        cls,
+        models: Sequence[str | Path | Self],
+        method: str = "linear",
+        *,
+        base_model: str | Path | Self | None = None,
+        parameters: dict[str, Any] | None = None,
+        dtype: str | torch.dtype | None = torch.float32,
+        out_dtype: str | torch.dtype | None = None,
+        device: str | torch.device = "cpu",
+        batch_options: Any = None,
+        **load_kwargs: Any,
+    ) -> Self:
+        """One model of the weights of several: their mean, or another method of mergekit.
+
+        models: models, folders or hub ids, alike but for their weights; settings and prompts are
+        the first one's. parameters: of the method, as {"weight": [0.6, 0.4]}. base_model: what the
+        others are differences to, for methods that want one. load_kwargs: for those that are named.
+        Raises InputError where the models differ, MissingExtra where mergekit is needed.
+        """
+        from mmrerank.cross_encoder import merging
+        from mmrerank.training.merging import MergeOptions
+
+        options = MergeOptions(
+            method, parameters or {}, dtype, out_dtype, batch_options=batch_options
+        )
+        return merging.merge(cls, models, base_model, options, device, **load_kwargs)
 
     def save(self, path: str | Path | None, *args: Any, **kwargs: Any) -> None:
         """The same as save_pretrained."""

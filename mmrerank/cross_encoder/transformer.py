@@ -11,7 +11,14 @@ from typing import Any
 from torch import Tensor, nn
 
 from mmrerank.errors import CheckpointError
-from mmrerank.models import OUTPUT_OF_TASK, Backbone, LoadOptions, fetch_checkpoint, load_backbone
+from mmrerank.models import (
+    OUTPUT_OF_TASK,
+    Backbone,
+    LoadOptions,
+    base_of,
+    fetch_checkpoint,
+    load_backbone,
+)
 from mmrerank.specs import CheckpointFacts, read_facts
 
 __all__ = ["Transformer"]
@@ -41,15 +48,17 @@ class Transformer(nn.Module):
                 f"transformer_task={transformer_task!r}: allowed are {', '.join(OUTPUT_OF_TASK)}"
             )
         folder = fetch_checkpoint(model_name_or_path)
+        base = base_of(folder, fetch_checkpoint)
         processing = dict(processor_kwargs or {})
         if max_seq_length is not None:
             processing.setdefault("model_max_length", max_seq_length)
         options = LoadOptions(
             model=model_kwargs or {}, processor=processing, config=config_kwargs or {}
         )
+        files, weights = (base.files, base.weights) if base else (folder, None)
         self._adopt(
-            load_backbone(folder, transformer_task, options, name=model_name_or_path),
-            read_facts(model_name_or_path, folder),
+            load_backbone(files, transformer_task, options, name=model_name_or_path, base=base),
+            read_facts(model_name_or_path, files, config_folder=weights),
         )
 
     @classmethod

@@ -2,10 +2,12 @@
 
 from mmrerank.engine.budget import TokenBudget
 from mmrerank.engine.build import build_engine
+from mmrerank.engine.interface import Engine, EngineCaches
 from mmrerank.engine.padded import PaddedRunner
 from mmrerank.engine.plan import BatchPlan, plan_batches
 from mmrerank.engine.report import PlanReport
-from mmrerank.engine.run import Engine, EngineCaches, PackedEngine, PaddedEngine
+from mmrerank.engine.run import PackedEngine
+from mmrerank.engine.run_padded import PaddedEngine
 
 __all__ = [
     "BatchPlan",

@@ -33,11 +33,14 @@ class PackedPlan:
     """What the attention of each layer needs to know of one packed row.
 
     past: states of the segments that were computed before, by their places in the tree.
+    read_at: (num_read,) int64, ascending: the places of the row that scores are read from, where
+    the last layer shall give no others.
     kept: states of this row's segments that `batch.keep` asks for; filled layer by layer.
     """
 
     batch: PackedBatch
     past: Mapping[int, LayerStates]
+    read_at: Tensor | None = None
     kept: dict[int, list[tuple[Tensor, Tensor]]] = field(default_factory=dict)
     _masks: dict[Any, Tensor | None] = field(default_factory=dict)
 
@@ -131,6 +134,7 @@ def packed_attention(
     packed: PackedPlan,
     scaling: float | None = None,
     sliding_window: int | None = None,
+    softcap: float | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
     """transformers' attention interface over one packed row.
@@ -145,13 +149,13 @@ def packed_attention(
         keys, values = packed.keys_of(unit, module, key, value)
         for block in _blocks(unit, module.is_causal):
             rows = slice(unit.start + block.first, unit.start + block.last)
-            own = scaled_dot_product_attention(
+            own = _attend(
                 query[:, :, rows],
                 keys[:, :, : block.num_seen],
                 values[:, :, : block.num_seen],
-                attn_mask=packed.mask(block, sliding_window, query),
-                scale=scaling,
-                enable_gqa=query.shape[1] != key.shape[1],
+                packed.mask(block, sliding_window, query),
+                scaling,
+                softcap,
             )
             output[:, rows] = own.transpose(1, 2)
     return output, None
@@ -184,16 +188,36 @@ def attention_at(
         keys, values = packed.keys_of(unit, module, key, value)
         block = Block(unit, 0, unit.end - unit.start, keys.shape[2], module.is_causal)
         own = [place - unit.start for place in wanted[first:last]]
-        output[:, first:last] = scaled_dot_product_attention(
-            query[:, :, first:last],
-            keys,
-            values,
-            attn_mask=_mask(block, sliding_window, query, own),
-            scale=scaling,
-            enable_gqa=query.shape[1] != key.shape[1],
-        ).transpose(1, 2)
+        mask = _mask(block, sliding_window, query, own)
+        seen = _attend(query[:, :, first:last], keys, values, mask, scaling, None)
+        output[:, first:last] = seen.transpose(1, 2)
         first = last
     return output
+
+
+def _attend(
+    query: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    mask: Tensor | None,
+    scaling: float | None,
+    softcap: float | None,
+) -> Tensor:
+    """(1, num_heads, num_own, head_dim). softcap: bound of the logits before the softmax."""
+    has_groups = query.shape[1] != keys.shape[1]
+    if softcap is None:
+        return scaled_dot_product_attention(
+            query, keys, values, attn_mask=mask, scale=scaling, enable_gqa=has_groups
+        )
+    if has_groups:
+        repeats = query.shape[1] // keys.shape[1]
+        keys = keys.repeat_interleave(repeats, dim=1)
+        values = values.repeat_interleave(repeats, dim=1)
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    logits = torch.tanh(query @ keys.transpose(2, 3) * scale / softcap) * softcap
+    if mask is not None:
+        logits = logits + mask
+    return torch.softmax(logits, dim=-1, dtype=torch.float32).to(query.dtype) @ values
 
 
 AttentionInterface.register(PACKED, packed_attention)

@@ -9,14 +9,22 @@ from typing import Any
 from torch import nn
 
 from mmrerank.engine.inputs import Positions
+from mmrerank.engine.interface import Engine, EngineCaches
 from mmrerank.engine.last_layer import LastLayer
 from mmrerank.engine.media_states import TowerRunner
 from mmrerank.engine.packed import PackedRunner
 from mmrerank.engine.padded import PaddedRunner
 from mmrerank.engine.probe import ProbingEngine, gives_equal_states
-from mmrerank.engine.run import Engine, EngineCaches, PackedEngine, PaddedEngine
+from mmrerank.engine.run import PackedEngine
+from mmrerank.engine.run_padded import PaddedEngine
 from mmrerank.heads import Head
-from mmrerank.models.architectures import COUNT_FROM_PADDING, LAST_LAYER, NEVER_PACKED, PACKED
+from mmrerank.models.architectures import (
+    COUNT_FROM_PADDING,
+    LAST_LAYER,
+    NEVER_PACKED,
+    PACKED,
+    PACKED_WITH_MEDIA,
+)
 
 __all__ = ["build_engine"]
 
@@ -41,13 +49,18 @@ def build_engine(
     if not may_pack or head.reads == "logits" or model_type in NEVER_PACKED:
         return PaddedEngine(padded)
     base = model.base_model
-    if base is not text_model and model_type not in PACKED:
+    is_listed = model_type in PACKED and model.config.model_type in PACKED_WITH_MEDIA
+    if base is not text_model and not is_listed:
         return PaddedEngine(padded)  # a probe of text would say nothing of its media
+    is_causal = any(getattr(module, "is_causal", False) for module in text_model.modules())
+    if is_causal and not getattr(text_model.config, "is_causal", True):
+        return PaddedEngine(
+            padded
+        )  # its masks let it read both ways, and its modules do not say so
     towers = None
     if base is not text_model:
         placeholders = {_KIND_OF_NUMBER[number]: token for token, number in token_types.items()}
         towers = TowerRunner(base, text_model, placeholders)
-    is_causal = any(getattr(module, "is_causal", False) for module in text_model.modules())
     runner = PackedRunner(
         text_model,
         head,

@@ -13,7 +13,7 @@ from torch import Tensor
 from mmrerank.prompting import MediaFeature
 from mmrerank.types import EncodedGroup, MediaKey
 
-__all__ = ["Positions", "join_features", "modality_types"]
+__all__ = ["Positions", "join_features", "modality_types", "to_device"]
 
 
 def join_features(features: Sequence[MediaFeature]) -> dict[str, Tensor]:
@@ -25,6 +25,15 @@ def join_features(features: Sequence[MediaFeature]) -> dict[str, Tensor]:
         for name, tensor in feature.tensors.items():
             columns.setdefault(name, []).append(tensor)
     return {name: torch.cat(tensors, dim=0) for name, tensors in columns.items()}
+
+
+def to_device(tensors: Mapping[str, Tensor], device: Any) -> dict[str, Tensor]:
+    """The tensors there; on their way to a GPU while the processor goes on."""
+    if torch.device(device).type != "cuda":
+        return {name: tensor.to(device) for name, tensor in tensors.items()}
+    return {
+        name: tensor.pin_memory().to(device, non_blocking=True) for name, tensor in tensors.items()
+    }
 
 
 def modality_types(ids: np.ndarray, token_types: Mapping[int, int]) -> np.ndarray:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -34,13 +33,20 @@ class LastLayer:
         self._forward = _FORWARDS[kind]
 
     @contextmanager
-    def reading(self, places: Tensor) -> Iterator[None]:
-        """Within it the layer gives (1, num_places, hidden_size), for these places of the row."""
-        self._layer.forward = partial(self._forward, self._layer, places)
+    def installed(self) -> Iterator[None]:
+        """Within it the layer gives (1, num_read, hidden_size) where a plan names places to read
+        at; several threads may run it, each with a plan of its own.
+        """
+        self._layer.forward = self._read
         try:
             yield
         finally:
             del self._layer.forward  # the class's own shows again
+
+    def _read(self, *args: Any, packed: PackedPlan, **kwargs: Any) -> Any:
+        if packed.read_at is None:
+            return type(self._layer).forward(self._layer, *args, packed=packed, **kwargs)
+        return self._forward(self._layer, packed.read_at, *args, packed=packed, **kwargs)
 
 
 def _decoder(
@@ -71,7 +77,7 @@ def _decoder(
         value.transpose(1, 2),
         packed=packed,
         scaling=attention.scaling,
-        sliding_window=getattr(attention, "sliding_window", None),
+        sliding_window=_window_of(attention),
     )
     hidden = hidden_states[:, places] + attention.o_proj(mixed.flatten(2))
     result: Tensor = hidden + layer.mlp(layer.post_attention_layernorm(hidden))
@@ -110,12 +116,9 @@ def _modernbert(
     """As `_decoder`, with one joint projection of queries, keys and values."""
     attention = layer.attn
     normed = layer.attn_norm(hidden_states)
-    weights = attention.Wqkv.weight.chunk(3)
-    biases = (None,) * 3 if attention.Wqkv.bias is None else attention.Wqkv.bias.chunk(3)
-    inputs = (normed[:, places], normed, normed)
     query, key, value = (
-        _heads(linear(x, weight, bias), attention.head_dim).transpose(1, 2)
-        for x, weight, bias in zip(inputs, weights, biases, strict=True)
+        _heads(states, attention.head_dim).transpose(1, 2)
+        for states in _queries_keys_values(attention.Wqkv, normed, places)
     )
     cos, sin = position_embeddings
     mixed = attention_at(
@@ -131,6 +134,28 @@ def _modernbert(
     hidden = hidden_states[:, places] + attention.Wo(mixed.flatten(2))
     result: Tensor = hidden + layer.mlp(layer.mlp_norm(hidden))
     return result
+
+
+def _window_of(attention: Any) -> int | None:
+    """Some architectures ask the config at each call, the others have it decided layer by layer."""
+    window: int | None = getattr(
+        attention, "sliding_window", getattr(attention.config, "sliding_window", None)
+    )
+    return window
+
+
+def _queries_keys_values(
+    joint: nn.Module, states: Tensor, places: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries of some places, keys and values of all."""
+    if type(joint) is not nn.Linear:  # an adapter around it has more than a weight
+        query, key, value = joint(states).chunk(3, dim=-1)
+        return query[:, places], key, value
+    weights = joint.weight.chunk(3)
+    biases = (None,) * 3 if joint.bias is None else joint.bias.chunk(3)
+    inputs = (states[:, places], states, states)
+    query, key, value = map(linear, inputs, weights, biases)
+    return query, key, value
 
 
 _FORWARDS: dict[LayerKind, Forward] = {

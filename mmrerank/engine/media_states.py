@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import wait
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from mmrerank.engine.inputs import join_features
+from mmrerank.engine.budget import TokenBudget
+from mmrerank.engine.inputs import join_features, to_device
+from mmrerank.engine.lanes import lanes_on
+from mmrerank.engine.linear import fast_linear
+from mmrerank.engine.memory import TokenLimit, TooLarge, attempt
 from mmrerank.prompting import MediaFeature
 from mmrerank.types import MediaKey
 
 __all__ = ["MediaState", "TowerRunner"]
 
-# Placeholder tokens of the media that share one run of a tower.
-_MAX_TOKENS = 2_048
+# Placeholder tokens of the media that share one run of a tower; processors are quicker with few,
+# as with short rows (see memory.py).
+_MAX_TOKENS = {"cpu": 256}
+_MAX_TOKENS_ELSEWHERE = 4_096
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,13 +64,45 @@ class TowerRunner:
         self._model = model
         self._language_model = language_model
         self._placeholders = placeholders
+        self._limit = TokenLimit()
 
     def run(self, features: Sequence[MediaFeature], device: Any) -> dict[MediaKey, MediaState]:
-        """The states of media, each distinct one given once."""
+        """The states of media, each distinct one given once.
+
+        Raises EngineError when one medium alone does not fit into memory.
+        """
         states: dict[MediaKey, MediaState] = {}
-        for batch in _batches(features):
-            states.update(self._run(batch, device))
+        waiting = list(features)
+        while waiting:
+            limits = self._limit.budget(self._budget_on(device), device)
+            assert limits.max_tokens is not None
+            for outcome in self._round(_batches(waiting, limits.max_tokens), device):
+                if isinstance(outcome, TooLarge):
+                    self._limit.shrink(outcome, device)
+                else:
+                    states.update(outcome)
+            waiting = [feature for feature in waiting if feature.key not in states]
         return states
+
+    @staticmethod
+    def _budget_on(device: Any) -> TokenBudget:
+        kind = torch.device(device).type
+        return TokenBudget(max_tokens=_MAX_TOKENS.get(kind, _MAX_TOKENS_ELSEWHERE))
+
+    def _round(
+        self, batches: Sequence[Sequence[MediaFeature]], device: Any
+    ) -> list[dict[MediaKey, MediaState] | TooLarge]:
+        lanes = lanes_on(device)
+
+        def run(batch: Sequence[MediaFeature]) -> dict[MediaKey, MediaState] | TooLarge:
+            num_tokens = sum(feature.num_tokens for feature in batch)
+            with torch.inference_mode(), fast_linear(device):
+                return attempt(lambda: self._run(batch, device), num_tokens, len(batch))
+
+        with self._stopping_at_language_model():
+            futures = [lanes.start(partial(run, batch)) for batch in batches]
+            wait(futures)
+        return [future.result() for future in futures]
 
     def _run(self, batch: Sequence[MediaFeature], device: Any) -> dict[MediaKey, MediaState]:
         ids = torch.cat(
@@ -70,7 +111,7 @@ class TowerRunner:
                 for feature in batch
             ]
         ).to(device)
-        tensors = {name: tensor.to(device) for name, tensor in join_features(batch).items()}
+        tensors = to_device(join_features(batch), device)
         given = self._call_until_language_model(
             input_ids=ids[None],
             # Given, so that the model does not work them out from a prompt that is none.
@@ -86,29 +127,34 @@ class TowerRunner:
             for place, (feature, own) in enumerate(zip(batch, embeds, strict=True))
         }
 
-    def _call_until_language_model(self, **arguments: Any) -> dict[str, Any]:
+    @contextmanager
+    def _stopping_at_language_model(self) -> Iterator[None]:
         def stop(module: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
             raise _Reached(kwargs)
 
         handle = self._language_model.register_forward_pre_hook(stop, with_kwargs=True)
         try:
+            yield
+        finally:
+            handle.remove()
+
+    def _call_until_language_model(self, **arguments: Any) -> dict[str, Any]:
+        try:
             self._model(**arguments)
         except _Reached as reached:
             return reached.arguments
-        finally:
-            handle.remove()
         raise AssertionError("the model ran without its language model")
 
 
-def _batches(features: Sequence[MediaFeature]) -> list[list[MediaFeature]]:
-    """Media of one kind that fit one run."""
+def _batches(features: Sequence[MediaFeature], max_tokens: int) -> list[list[MediaFeature]]:
+    """Media of one kind that fit one run; one alone always does."""
     batches: list[list[MediaFeature]] = []
     for feature in sorted(features, key=lambda feature: feature.key.modality):
         last = batches[-1] if batches else None
         if (
             last is None
             or last[0].key.modality != feature.key.modality
-            or sum(other.num_tokens for other in last) + feature.num_tokens > _MAX_TOKENS
+            or sum(other.num_tokens for other in last) + feature.num_tokens > max_tokens
         ):
             batches.append([feature])
         else:

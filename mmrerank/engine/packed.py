@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mmrerank.engine.attention import PACKED, LayerStates, PackedPlan
-from mmrerank.engine.inputs import Positions
+from mmrerank.engine.inputs import Positions, to_device
 from mmrerank.engine.last_layer import LastLayer
 from mmrerank.engine.media_states import MediaState
 from mmrerank.engine.packing import PackedBatch
@@ -60,30 +60,40 @@ class PackedRunner:
     def run(
         self, work: Work, batch: PackedBatch, past: Mapping[int, LayerStates], device: Any
     ) -> tuple[Tensor, Mapping[int, LayerStates]]:
-        """One forward pass.
+        """One forward pass, within `ready`.
 
         Returns (num_documents, dim) in the order of the batch's prompts and their scoring
         positions, and the keys and values of the segments that later batches need.
         """
-        plan = PackedPlan(batch, past)
         read_at = self._read_at(work, batch)
-        with packed_attention_of(self._model.config):
-            hidden = self._forward(work, plan, read_at, device)
-        return self._read(work, batch, hidden, read_at, device), plan.kept
+        if self._last_layer is None or not read_at:
+            plan = PackedPlan(batch, past)
+            hidden = self._forward(work, plan, device)
+            return self._read(work, batch, hidden, read_at, device), plan.kept
+        # Equal prompts are read at one place.
+        places, back = np.unique(np.asarray(read_at, dtype=np.int64), return_inverse=True)
+        plan = PackedPlan(batch, past, torch.from_numpy(places).to(device))
+        states = self._forward(work, plan, device)
+        return states[torch.from_numpy(back).to(device)], plan.kept
 
-    def _forward(self, work: Work, plan: PackedPlan, read_at: Sequence[int], device: Any) -> Tensor:
+    @contextmanager
+    def ready(self) -> Iterator[None]:
+        """The model as `run` needs it, for one thread or several that run batches at once."""
+        last_layer = self._last_layer.installed() if self._last_layer else nullcontext()
+        with packed_attention_of(self._model.config), last_layer:
+            yield
+
+    def _forward(self, work: Work, plan: PackedPlan, device: Any) -> Tensor:
         """(num_tokens, hidden_size), or (num_read, hidden_size) where the last layer is spared."""
-        inputs = {name: t.to(device) for name, t in self._inputs(work, plan.batch).items()}
+        inputs: dict[str, Any] = to_device(self._inputs(work, plan.batch), device)
         inputs |= self._embeds(work, plan.batch, inputs.pop("input_ids"))
         call: dict[str, Any] = {"use_cache": False, "packed": plan, **inputs}
-        if self._last_layer is None or not read_at:
-            return self._model(**call).last_hidden_state[0]  # type: ignore[no-any-return]
         # What is added behind the last layer lies at media tokens, and no score is read there.
         added: Any = inputs.get("deepstack_visual_embeds", [])
-        if added:
+        if added and plan.read_at is not None:
             call["deepstack_visual_embeds"] = added[: self._model.config.num_hidden_layers - 1]
-        with self._last_layer.reading(torch.tensor(read_at, dtype=torch.int64, device=device)):
-            return self._model(**call).last_hidden_state[0]  # type: ignore[no-any-return]
+        hidden: Tensor = self._model(**call).last_hidden_state[0]
+        return hidden
 
     # ------------------------------------------------------------ what goes in
 
@@ -157,8 +167,7 @@ class PackedRunner:
         self, work: Work, batch: PackedBatch, hidden: Tensor, read_at: Sequence[int], device: Any
     ) -> Tensor:
         if self._head.reads == "position":
-            is_read = self._last_layer is not None and bool(read_at)
-            return hidden if is_read else hidden[list(read_at)]
+            return hidden[list(read_at)]
         assert self._head.pool is not None
         lengths = [work.groups[row].num_tokens for row in batch.rows]
         spans = [batch.spans[work.tree.leaf_of[row]] for row in batch.rows]

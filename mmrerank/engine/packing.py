@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mmrerank.engine.budget import TokenBudget
@@ -76,6 +76,7 @@ def pack_batches(
         rows_at.setdefault(leaf, []).append(row)
     needed = {place for leaf in rows_at for place in (*tree.chain(leaf), leaf)}
     cuts = _cut(tree, budget, sorted(needed - set(known)), rows_at)
+    cuts = _stems_first(cuts, _last_uses(tree, cuts))
     last_use = _last_uses(tree, cuts)
     batches = []
     for number, places in enumerate(cuts):
@@ -103,10 +104,7 @@ def _cut(
     for place in needed:
         segment = tree.segments[place]
         own_rows = len(rows_at.get(place, ()))
-        is_full = (
-            num_tokens + segment.num_tokens > budget.max_tokens
-            or num_rows + own_rows > budget.max_pairs
-        )
+        is_full = budget.is_exceeded(num_tokens + segment.num_tokens, num_rows + own_rows)
         if not cuts or (cuts[-1] and is_full):
             cuts.append([])
             num_tokens = num_rows = 0
@@ -114,6 +112,17 @@ def _cut(
         num_tokens += segment.num_tokens
         num_rows += own_rows
     return cuts
+
+
+def _stems_first(cuts: list[list[int]], last_use: Mapping[int, int]) -> list[list[int]]:
+    """What later batches build on is a batch of its own, so that all others can run side by side;
+    where there is but one other, that gains nothing.
+    """
+    if len(cuts) < 3:
+        return cuts
+    stems = [place for place in cuts[0] if last_use[place] > 0]
+    rest = [place for place in cuts[0] if last_use[place] == 0]
+    return [stems, rest, *cuts[1:]] if stems and rest else cuts
 
 
 def _last_uses(tree: PrefixTree, cuts: Sequence[Sequence[int]]) -> dict[int, int]:

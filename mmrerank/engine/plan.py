@@ -34,8 +34,7 @@ def plan_batches(lengths: Sequence[int], budget: TokenBudget) -> list[BatchPlan]
     rows: list[int] = []
     for place in order:
         longest = lengths[rows[0]] if rows else lengths[place]
-        is_full = len(rows) == budget.max_pairs or longest * (len(rows) + 1) > budget.max_tokens
-        if rows and is_full:
+        if rows and budget.is_exceeded(longest * (len(rows) + 1), len(rows) + 1):
             batches.append(BatchPlan(tuple(rows), longest * len(rows)))
             rows = []
         rows.append(place)

@@ -80,8 +80,9 @@ def known_places(
     for row, prefix in enumerate(cached, start=num_prompts):
         leaf = tree.leaf_of[row]
         for place in (*tree.chain(leaf), leaf):
-            if place not in scored:
-                known.setdefault(place, prefix)
+            if place in scored:
+                break  # nor what stands behind it: what is held stands in front of what is not
+            known.setdefault(place, prefix)
     return known
 
 

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from mmrerank.engine.budget import TokenBudget
+from mmrerank.engine.interface import Batches, Engine, Features, ShouldStop
 from mmrerank.engine.packed import PackedRunner, Work
 from mmrerank.engine.packing import pack_batches
 from mmrerank.engine.padded import PaddedRunner
 from mmrerank.engine.prefix_tree import build_tree, flat_tree
 from mmrerank.engine.report import PlanReport
-from mmrerank.engine.run import Engine, Features, ShouldStop
 from mmrerank.locks import CopyableLock
 from mmrerank.types import EncodedGroup
 
-__all__ = ["ProbingEngine", "gives_equal_states"]
+__all__ = ["ProbingEngine", "gives_equal_states", "run_tokens"]
 
 logger = logging.getLogger(__name__)
 
 # Of the largest number; a segment that sees what it must not is off by far more.
 _TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-6}
 _TOLERANCE_OF_HALF = 3e-2
+_PROMPT_TOKENS = 128
 
 
 class ProbingEngine:
@@ -53,17 +53,17 @@ class ProbingEngine:
         budget: TokenBudget,
         device: Any,
         should_stop: ShouldStop = None,
-    ) -> Iterator[tuple[Sequence[int], Tensor]]:
+    ) -> Batches:
         """See `Engine.run`."""
         return self.choose(device).run(
             groups, features, budget=budget, device=device, should_stop=should_stop
         )
 
     def explain(
-        self, groups: Sequence[EncodedGroup], features: Features, budget: TokenBudget
+        self, groups: Sequence[EncodedGroup], features: Features, budget: TokenBudget, device: Any
     ) -> PlanReport:
         """See `Engine.explain`; before the first call of `run` that of padded rows."""
-        return (self._chosen or self._padded).explain(groups, features, budget)
+        return (self._chosen or self._padded).explain(groups, features, budget, device)
 
     def choose(self, device: Any) -> Engine:
         """The engine that runs this model, found out once."""
@@ -91,7 +91,8 @@ def gives_equal_states(
     try:
         with torch.inference_mode():
             expected = padded.run(groups, {}, device)
-            states, _ = packed.run(Work(groups, tree, {}, {}), batch, {}, device)
+            with packed.ready():
+                states, _ = packed.run(Work(groups, tree, {}, {}), batch, {}, device)
     except Exception:  # an attention that does not go through the interface may raise anything
         logger.debug("packed rows cannot be run", exc_info=True)
         return False
@@ -99,6 +100,19 @@ def gives_equal_states(
     difference = (states[order].float() - expected.float()).abs().max()
     limit = _TOLERANCE.get(expected.dtype, _TOLERANCE_OF_HALF)
     return bool(difference <= limit * max(1.0, float(expected.abs().max())))
+
+
+def run_tokens(runner: PackedRunner, device: Any, num_tokens: int) -> None:
+    """Run a batch of so many tokens, for what it takes; its states are let go."""
+    lengths = [_PROMPT_TOKENS] * (num_tokens // _PROMPT_TOKENS)
+    groups = [
+        EncodedGroup(np.zeros(n, np.int64), score_at=(n - 1,), indices=(place,))
+        for place, n in enumerate(lengths)
+    ]
+    tree = flat_tree(lengths)
+    (batch,) = pack_batches(tree, len(groups), TokenBudget())
+    with torch.inference_mode(), runner.ready():
+        runner.run(Work(groups, tree, {}, {}), batch, {}, device)
 
 
 def _prompts(vocab_size: int) -> list[EncodedGroup]:

@@ -1,10 +1,11 @@
-"""The loops: plan, run, give back states batch by batch."""
+"""The engine of packed rows: plan, run, give back states batch by batch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,11 +14,11 @@ from torch import Tensor, nn
 from mmrerank.caching import ByteLRU
 from mmrerank.engine.attention import LayerStates
 from mmrerank.engine.budget import TokenBudget
+from mmrerank.engine.interface import Batches, EngineCaches, Features, ShouldStop, check
 from mmrerank.engine.media_states import MediaState, TowerRunner
+from mmrerank.engine.memory import TokenLimit, TooLarge
 from mmrerank.engine.packed import PackedRunner, Work
 from mmrerank.engine.packing import PackedBatch, pack_batches
-from mmrerank.engine.padded import PaddedRunner
-from mmrerank.engine.plan import plan_batches
 from mmrerank.engine.prefix_cache import (
     MIN_PREFIX_TOKENS,
     CachedPrefix,
@@ -26,94 +27,15 @@ from mmrerank.engine.prefix_cache import (
     places_to_keep,
 )
 from mmrerank.engine.prefix_tree import PrefixTree, build_tree, flat_tree
+from mmrerank.engine.probe import run_tokens
 from mmrerank.engine.report import PlanReport
+from mmrerank.engine.rounds import rounds_of, run_round
 from mmrerank.engine.weights import fingerprint
 from mmrerank.errors import Stopped
 from mmrerank.locks import CopyableLock
-from mmrerank.prompting import MediaFeature
 from mmrerank.types import EncodedGroup, MediaKey
 
-__all__ = ["Engine", "EngineCaches", "PackedEngine", "PaddedEngine"]
-
-Features = Mapping[MediaKey, MediaFeature]
-ShouldStop = Callable[[], bool] | None
-
-
-@dataclass(frozen=True, slots=True)
-class EngineCaches:
-    """What is kept between calls; 0 keeps nothing.
-
-    max_media_bytes: of tower states. max_prefix_bytes: of keys and values of prompts' beginnings.
-    """
-
-    max_media_bytes: int = 256 << 20
-    max_prefix_bytes: int = 256 << 20
-
-
-class Engine(Protocol):
-    """The narrow waist: prompts in; batch by batch their places and states out."""
-
-    def run(
-        self,
-        groups: Sequence[EncodedGroup],
-        features: Features,
-        *,
-        budget: TokenBudget,
-        device: Any,
-        should_stop: ShouldStop = None,
-    ) -> Iterator[tuple[Sequence[int], Tensor]]:
-        """Which prompts a batch held, and their states (num_documents, dim).
-
-        Raises Stopped when `should_stop` answers True before a batch.
-        """
-
-    def explain(
-        self, groups: Sequence[EncodedGroup], features: Features, budget: TokenBudget
-    ) -> PlanReport:
-        """What `run` would do now; nothing is computed."""
-
-
-class PaddedEngine:
-    """One row a prompt, rows of similar length together. It runs every architecture.
-
-    One thread at a time is on the model: some models keep positions of the last call on themselves.
-    """
-
-    def __init__(self, runner: PaddedRunner) -> None:
-        self._runner = runner
-        self._lock = CopyableLock()
-
-    def run(
-        self,
-        groups: Sequence[EncodedGroup],
-        features: Features,
-        *,
-        budget: TokenBudget,
-        device: Any,
-        should_stop: ShouldStop = None,
-    ) -> Iterator[tuple[Sequence[int], Tensor]]:
-        """See `Engine.run`."""
-        for plan in plan_batches([group.num_tokens for group in groups], budget):
-            _check(should_stop)
-            with self._lock, torch.inference_mode():
-                states = self._runner.run([groups[row] for row in plan.rows], features, device)
-            yield plan.rows, states
-
-    def explain(
-        self, groups: Sequence[EncodedGroup], features: Features, budget: TokenBudget
-    ) -> PlanReport:
-        """See `Engine.explain`; padding counts as computed."""
-        plans = plan_batches([group.num_tokens for group in groups], budget)
-        return PlanReport(
-            runner="padded",
-            num_prompts=len(groups),
-            num_tokens=sum(group.num_tokens for group in groups),
-            num_computed=sum(plan.num_tokens for plan in plans),
-            num_cached=0,
-            num_batches=len(plans),
-            num_media=len(features),
-            num_media_cached=0,
-        )
+__all__ = ["PackedEngine", "symbols_of"]
 
 
 class PackedEngine:
@@ -141,6 +63,7 @@ class PackedEngine:
         )
         self._prefixes = PrefixCache(caches.max_prefix_bytes)
         self._fingerprint: tuple[Any, ...] | None = None
+        self._limit = TokenLimit()
         self._lock = CopyableLock()
 
     def run(
@@ -151,43 +74,75 @@ class PackedEngine:
         budget: TokenBudget,
         device: Any,
         should_stop: ShouldStop = None,
-    ) -> Iterator[tuple[Sequence[int], Tensor]]:
+    ) -> Batches:
         """See `Engine.run`."""
-        _check(should_stop)
+        check(should_stop)
         with self._lock, torch.inference_mode():
             self._forget_if_changed()
             weights = self._fingerprint
             media = self._media_states(features, device)
-            call = self._plan(groups, budget)
+        waiting = list(range(len(groups)))
+        while waiting:
+            with self._lock:
+                limits = self._limit.budget(
+                    budget, device, partial(run_tokens, self._runner, device)
+                )
+                call = self._plan([groups[row] for row in waiting], limits)
+            work = Work(call.groups, call.tree, features, media)
+            done: set[int] = set()
+            for places, states in self._run(call, work, weights, device, should_stop):
+                rows = [waiting[place] for place in places]
+                yield tuple(rows), states
+                done.update(rows)
+            waiting = [row for row in waiting if row not in done]
+
+    def _run(
+        self,
+        call: _CallPlan,
+        work: Work,
+        weights: Any,
+        device: Any,
+        should_stop: ShouldStop,
+    ) -> Batches:
+        """The batches of a plan, up to the first that does not fit into memory."""
         wanted = call.wanted
         past: dict[int, LayerStates] = {
             place: prefix.part(call.tree.segments[place]) for place, prefix in call.known.items()
         }
-        kept = dict(past)
-        work = Work(groups, call.tree, features, media)
-        for batch in call.batches:
-            _check(should_stop)
-            with self._lock, torch.inference_mode():
-                states, made = self._runner.run(work, batch, past, device)
-            past.update(made)
-            kept.update(made)
-            for place in batch.drop:
-                past.pop(place, None)
-                if place not in wanted:
-                    kept.pop(place, None)
-            yield batch.rows, states
+        kept: dict[int, LayerStates] = {}
+        for batches in rounds_of(call.batches, device):
+            outcomes = run_round(
+                self._runner, work, batches, past, device, lock=self._lock, should_stop=should_stop
+            )
+            for batch, states in zip(batches, outcomes, strict=True):
+                if isinstance(states, Tensor):
+                    yield batch.rows, states
+            for outcome in outcomes:
+                if isinstance(outcome, Stopped):
+                    raise outcome
+                if isinstance(outcome, TooLarge):
+                    past.clear()
+                    if outcome.num_parts == 1:  # what else is on the device is ours alone
+                        self._media.clear()
+                        self._prefixes.clear()
+                    self._limit.shrink(outcome, device)
+                    return
+            for place in (place for batch in batches for place in batch.drop):
+                states_of_place = past.pop(place, None)
+                if place in wanted and states_of_place is not None:
+                    kept[place] = states_of_place
         with self._lock:
             # Somebody may have trained meanwhile: what was made with other weights is not kept.
             if weights is not None and weights == fingerprint(self._model):
-                self._keep(call, kept)
+                self._keep(call, {**past, **kept})
 
     def explain(
-        self, groups: Sequence[EncodedGroup], features: Features, budget: TokenBudget
+        self, groups: Sequence[EncodedGroup], features: Features, budget: TokenBudget, device: Any
     ) -> PlanReport:
         """What `run` would do now; nothing is computed."""
         with self._lock:
             self._forget_if_changed()
-        call = self._plan(groups, budget)
+            call = self._plan(groups, self._limit.budget(budget, device))
         num_computed = sum(batch.num_tokens for batch in call.batches)
         return PlanReport(
             runner="packed",
@@ -205,9 +160,8 @@ class PackedEngine:
             tree = flat_tree([group.num_tokens for group in groups])
             return _CallPlan(groups, tree, pack_batches(tree, len(groups), budget))
         cached = self._prefixes.all()
-        tree = build_tree(
-            [*(symbols_of(group) for group in groups), *(prefix.symbols for prefix in cached)]
-        )
+        own = [_symbols_to_share(group, place) for place, group in enumerate(groups)]
+        tree = build_tree([*own, *(prefix.symbols for prefix in cached)])
         known = known_places(tree, len(groups), cached)
         for prefix in {id(prefix): prefix for prefix in known.values()}.values():
             self._prefixes.touch(prefix)
@@ -280,6 +234,16 @@ class _CallPlan:
         return sum(self.tree.segments[place].num_tokens for place in needed)
 
 
+def _symbols_to_share(group: EncodedGroup, place: int) -> np.ndarray:
+    """Symbols of a prompt; of one that is read at several places, only what stands in front of the
+    first of them may be shared: all are then in a segment of its own.
+    """
+    symbols = symbols_of(group)
+    if len(group.score_at) > 1:
+        symbols[min(group.score_at) :] = np.iinfo(np.int64).min + place
+    return symbols
+
+
 def _joined(parts: Sequence[tuple[Tensor, Tensor]], length: int) -> tuple[Tensor, Tensor]:
     """Keys and values of segments in a row, cut to the first `length` tokens."""
     keys, values = (torch.cat([part[i] for part in parts], dim=2) for i in (0, 1))
@@ -295,8 +259,3 @@ def symbols_of(group: EncodedGroup) -> np.ndarray:
         places = np.arange(span.length, dtype=np.int64)
         symbols[span.start : span.start + span.length] = -1 - ((number << 22) + places)
     return symbols
-
-
-def _check(should_stop: ShouldStop) -> None:
-    if should_stop is not None and should_stop():
-        raise Stopped("scoring was stopped by should_stop before all pairs were scored")

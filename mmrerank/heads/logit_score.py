@@ -47,11 +47,7 @@ class LogitScore(nn.Module):
         Returns (num_pairs, 1) float32.
         """
         rows = [self.true_token_id] + ([] if self.false_token_id is None else [self.false_token_id])
-        # (1 or 2, hidden_size); the other vocabulary rows are never computed
-        weight = output_layer.weight[rows]
-        bias = None if output_layer.bias is None else output_layer.bias[rows].float()
-        # Half precision moves a logit of 8 in steps of 0.06: two rows cost nothing in float32.
-        logits = torch.nn.functional.linear(states.float(), weight.float(), bias)
+        logits = _rows_of(output_layer, states, rows)
         if softcap is not None:
             logits = torch.tanh(logits / softcap) * softcap
         return logits[:, :1] if self.false_token_id is None else logits[:, :1] - logits[:, 1:]
@@ -76,3 +72,15 @@ class LogitScore(nn.Module):
     def extra_repr(self) -> str:
         """Shown by print(model)."""
         return f"true_token_id={self.true_token_id}, false_token_id={self.false_token_id}"
+
+
+def _rows_of(output_layer: nn.Linear, states: Tensor, rows: list[int]) -> Tensor:
+    """(num_pairs, num_rows) float32: the output layer for some rows of the vocabulary."""
+    if type(output_layer) is not nn.Linear:  # an adapter around it has more than a weight
+        whole: Tensor = output_layer(states.to(output_layer.weight.dtype))
+        return whole[:, rows].float()
+    # (1 or 2, hidden_size); the other vocabulary rows are never computed
+    weight = output_layer.weight[rows]
+    bias = None if output_layer.bias is None else output_layer.bias[rows].float()
+    # Half precision moves a logit of 8 in steps of 0.06: two rows cost nothing in float32.
+    return torch.nn.functional.linear(states.float(), weight.float(), bias)

@@ -16,6 +16,7 @@ __all__ = [
     "LAST_LAYER",
     "NEVER_PACKED",
     "PACKED",
+    "PACKED_WITH_MEDIA",
 ]
 
 # model_type -> class to load where the automatic class would load more than a reranker needs.
@@ -29,8 +30,15 @@ CLASS_FOR: dict[str, str] = {
 # Packed and padded rows were shown to give equal states; any other architecture is tried both ways
 # when it is loaded.
 PACKED: frozenset[str] = frozenset(
-    {"bert", "electra", "modernbert", "roberta", "xlm-roberta"}
-    | {"llama", "qwen2", "qwen3", "qwen2_5_omni_text", "qwen3_vl_text"}
+    {"bert", "camembert", "distilbert", "electra", "modernbert", "roberta", "xlm-roberta"}
+    | {"gemma", "gemma2", "gemma3_text", "llama", "mistral", "qwen2", "qwen3", "qwen3_moe"}
+    | {"qwen2_vl_text", "qwen2_5_vl_text", "qwen2_5_omni_text", "qwen3_vl_text"}
+)
+
+# The same of the whole model (`config.model_type`), where it takes media: with towers of another
+# kind the text model may be called in another way, with another mask for one.
+PACKED_WITH_MEDIA: frozenset[str] = frozenset(
+    {"qwen2_vl", "qwen2_5_vl", "qwen2_5_omni_thinker", "qwen3_vl"}
 )
 
 # Attention of their own, which knows nothing of segments: not even tried.
@@ -41,15 +49,22 @@ COUNT_FROM_PADDING: frozenset[str] = frozenset({"roberta", "xlm-roberta", "camem
 
 # How a layer is put together, for computing the last one at scoring positions only.
 LAST_LAYER: dict[str, Literal["decoder", "bert", "modernbert"]] = {
-    "llama": "decoder",
-    "qwen2": "decoder",
-    "qwen3": "decoder",
-    "qwen2_5_omni_text": "decoder",
-    "qwen3_vl_text": "decoder",
-    "bert": "bert",
-    "electra": "bert",
-    "roberta": "bert",
-    "xlm-roberta": "bert",
+    **dict.fromkeys(
+        (
+            "gemma",
+            "llama",
+            "mistral",
+            "qwen2",
+            "qwen2_5_omni_text",
+            "qwen2_5_vl_text",
+            "qwen2_vl_text",
+            "qwen3",
+            "qwen3_moe",
+            "qwen3_vl_text",
+        ),
+        "decoder",
+    ),
+    **dict.fromkeys(("bert", "camembert", "electra", "roberta", "xlm-roberta"), "bert"),
     "modernbert": "modernbert",
 }
 
@@ -61,6 +76,7 @@ CLASSIFIERS: dict[str, ClassifierParts] = {
     ),
     **dict.fromkeys(
         (
+            "CamembertForSequenceClassification",
             "RobertaForSequenceClassification",
             "XLMRobertaForSequenceClassification",
             "ElectraForSequenceClassification",
@@ -72,7 +88,9 @@ CLASSIFIERS: dict[str, ClassifierParts] = {
     ),
     **dict.fromkeys(
         (
+            "GemmaForSequenceClassification",
             "LlamaForSequenceClassification",
+            "MistralForSequenceClassification",
             "Qwen2ForSequenceClassification",
             "Qwen3ForSequenceClassification",
         ),

@@ -15,6 +15,7 @@ from transformers import AutoConfig, AutoProcessor
 
 from mmrerank.errors import CheckpointError, MMRerankError
 from mmrerank.heads import Dense, LayerNorm, LogitScore, Pooling, activation_by_name
+from mmrerank.models.adapters import AdapterBase, attach_adapter
 from mmrerank.models.architectures import CLASS_FOR
 from mmrerank.specs import CheckpointFacts
 
@@ -64,19 +65,31 @@ def task_of(head_kind: str, facts: CheckpointFacts) -> str:
 
 
 def load_backbone(
-    folder: Path, task: str, options: LoadOptions, *, name: str, dtype: str = ""
+    folder: Path,
+    task: str,
+    options: LoadOptions,
+    *,
+    name: str,
+    dtype: str = "",
+    base: AdapterBase | None = None,
 ) -> Backbone:
     """Load model, tokenizer and media processor from a folder.
 
-    dtype: of the weights in memory unless the options name one; "" = as stored.
+    dtype: of the weights in memory unless the options name one; "" = as stored. base: given for an
+    adapter; its weights are loaded in the folder's place.
     Raises CheckpointError with transformers' reason when that fails.
     """
     trust = {"trust_remote_code": options.trust_remote_code}
+    weights = base.weights if base else folder
     try:
-        config = AutoConfig.from_pretrained(folder, **trust, **options.config)
+        config = AutoConfig.from_pretrained(weights, **trust, **options.config)
         _set_labels(config, task, options)
         _without_cache(config)
-        model = _load_model(folder, task, config, options, name, dtype)
+        model = _load_model(weights, task, config, options, name, dtype)
+        # What an adapter that is made later names as its base.
+        model.name_or_path = base.name if base else _portable(name, folder)
+        if base:
+            attach_adapter(model, base.adapter)
         processor = AutoProcessor.from_pretrained(  # type: ignore[no-untyped-call]
             folder, **trust, **options.processor
         )
@@ -95,6 +108,11 @@ def load_backbone(
             "left"  # what the peer's module form reads; the runner pads as it likes
         )
     return Backbone(model=model.eval(), processor=processor, tokenizer=tokenizer, task=task)
+
+
+def _portable(name: str, folder: Path) -> str:
+    """The folder, or the name that it was fetched under: a cache's path means nothing elsewhere."""
+    return str(folder) if Path(name).is_dir() else name
 
 
 def _load_model(

@@ -9,6 +9,8 @@ from typing import Any
 from safetensors.torch import save_file
 from torch import nn
 
+from mmrerank.errors import CheckpointError
+from mmrerank.models.adapters import ADAPTER_FILES, has_adapter, naming_local_base
 from mmrerank.models.load import Backbone
 from mmrerank.specs import ResolvedSpec
 from mmrerank.specs.st_format import (
@@ -51,10 +53,11 @@ def save_model(
     card: text of README.md; None leaves it out.
 
     modules: those after the transformer. model_config: content of
-    config_sentence_transformers.json.
+    config_sentence_transformers.json. Of a model with adapters only the active one is written,
+    beside the name of its base. Raises CheckpointError when that cannot be.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    backbone.model.save_pretrained(folder, safe_serialization=safe_serialization)
+    _save_transformer(folder, backbone.model, safe_serialization=safe_serialization)
     _save_processor(folder, backbone, spec)
     entries = [StModule(kind="Transformer", path="", type=TRANSFORMER_TYPE)]
     for index, module in enumerate(modules, start=1):
@@ -70,6 +73,27 @@ def save_model(
     write_st_files(
         folder, StFiles(tuple(entries), st_transformer_config(backbone, spec), model_config)
     )
+
+
+def _save_transformer(folder: Path, model: Any, *, safe_serialization: bool) -> None:
+    """Weights and config, or the adapter; nothing of the other kind stays beside them."""
+    if has_adapter(model):
+        if (folder / "config.json").is_file():
+            raise CheckpointError(
+                f"{folder} holds a whole model, which an adapter beside it would change. Save the "
+                "adapter to another folder, or call merge_adapter() first."
+            )
+        if len(model.active_adapters()) != 1:
+            raise CheckpointError(
+                f"the adapters {', '.join(model.active_adapters())} are active together, and one "
+                "folder holds one. Call set_adapter(name) and save them one by one."
+            )
+        with naming_local_base(model, folder):
+            model.save_pretrained(folder, safe_serialization=safe_serialization)
+    else:
+        for name in ADAPTER_FILES:  # or the weights would be changed by it when they are loaded
+            (folder / name).unlink(missing_ok=True)
+        model.save_pretrained(folder, safe_serialization=safe_serialization)
 
 
 def st_transformer_config(backbone: Backbone, spec: ResolvedSpec) -> dict[str, Any]:

@@ -161,8 +161,8 @@ class Pipeline:
     def explain(self, pairs: Sequence[Pair], options: CallOptions | None = None) -> PlanReport:
         """What scoring these pairs would compute, as one window; nothing is run."""
         groups, features = self.encode(pairs)
-        budget = (options or CallOptions()).budget
-        return self._engine.explain(groups, features, budget)
+        device = next(self._model.parameters()).device
+        return self._engine.explain(groups, features, (options or CallOptions()).budget, device)
 
     # ------------------------------------------------------------ stages
 

@@ -58,15 +58,20 @@ class CheckpointFacts:
 
 
 def read_facts(
-    name: str, folder: Path, *, config_overrides: Mapping[str, Any] | None = None
+    name: str,
+    folder: Path,
+    *,
+    config_overrides: Mapping[str, Any] | None = None,
+    config_folder: Path | None = None,
 ) -> CheckpointFacts:
     """Read the json and jinja files of a checkpoint folder.
 
+    config_folder: where config.json lies, for a folder that holds an adapter alone.
     Raises CheckpointError when there is no config.json.
     """
     st = read_st_files(folder)
     root = folder / st.transformer_path
-    config = read_json(root / "config.json")
+    config = read_json((config_folder or root) / "config.json")
     if config is None:
         raise CheckpointError(
             f"{name}: there is no config.json in the checkpoint, so it is no transformers model"

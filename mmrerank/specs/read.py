@@ -13,6 +13,7 @@ from mmrerank.errors import SpecError
 from mmrerank.specs.schema import (
     BudgetSpec,
     HeadSpec,
+    LoraSpec,
     MatchSpec,
     PixelBudget,
     ProcessorSpec,
@@ -51,6 +52,7 @@ def read_processor(folder: Path) -> ProcessorSpec:
     data["head"] = _section(HeadSpec, data.get("head", {}), path, "head")
     data["budget"] = _budget(data.get("budget", {}), path)
     data["truncation"] = _section(TruncationSpec, data.get("truncation", {}), path, "truncation")
+    data["lora"] = _section(LoraSpec, data.get("lora", {}), path, "lora")
     return _section(ProcessorSpec, data, path, "")
 
 

@@ -12,6 +12,7 @@ from mmrerank.types import MODALITIES, DecodeBudget, Modality
 __all__ = [
     "BudgetSpec",
     "HeadSpec",
+    "LoraSpec",
     "MatchSpec",
     "PixelBudget",
     "ProcessorSpec",
@@ -160,6 +161,27 @@ class TruncationSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class LoraSpec:
+    """Where and how wide an adapter of the family is.
+
+    target_modules: last names of layers in the language model; () = all its linear ones. r: rank;
+    alpha: the adapter counts alpha / r; dropout: share of its inputs left out in training.
+    """
+
+    target_modules: tuple[str, ...] = ()
+    r: int = 16
+    alpha: int = 32
+    dropout: float = 0.05
+
+    def __post_init__(self) -> None:
+        if self.r < 1 or self.alpha <= 0 or not 0 <= self.dropout < 1:
+            raise SpecError(
+                f"r={self.r}, alpha={self.alpha}, dropout={self.dropout}: need r and alpha of 1 "
+                "or more, and a dropout from 0 to below 1"
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessorSpec:
     """One folder of processors/: everything that is particular to a family."""
 
@@ -175,6 +197,7 @@ class ProcessorSpec:
     dtype: str = (
         ""  # numbers to compute in; "" = those the checkpoint is stored in, as the peer does
     )
+    lora: LoraSpec = LoraSpec()
     guess: bool = False  # a last resort: using it is announced
 
     def __post_init__(self) -> None:

@@ -1,0 +1,114 @@
+"""Packed batches side by side: each waits for those that it builds on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, wait
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from mmrerank.engine.attention import LayerStates
+from mmrerank.engine.interface import ShouldStop, check
+from mmrerank.engine.lanes import lanes_on
+from mmrerank.engine.linear import fast_linear
+from mmrerank.engine.memory import TooLarge, attempt
+from mmrerank.engine.packed import PackedRunner, Work
+from mmrerank.engine.packing import PackedBatch
+from mmrerank.errors import Stopped
+from mmrerank.locks import CopyableLock
+
+__all__ = ["Outcome", "rounds_of", "run_round"]
+
+# (num_documents, dim); TooLarge; Stopped; None where what it builds on is not there.
+Outcome: TypeAlias = Tensor | TooLarge | Stopped | None
+
+# Batches between two hand-overs of results, for each lane: more would make a caller wait longer for
+# the model, fewer leave lanes idle at the end of each round.
+_BATCHES_A_LANE = 4
+
+
+def rounds_of(batches: Sequence[PackedBatch], device: Any) -> Iterator[Sequence[PackedBatch]]:
+    """Batches that are run between two hand-overs of results."""
+    num_lanes = lanes_on(device).num
+    size = num_lanes * _BATCHES_A_LANE if num_lanes > 1 else 1
+    for first in range(0, len(batches), size):
+        yield batches[first : first + size]
+
+
+def run_round(
+    runner: PackedRunner,
+    work: Work,
+    batches: Sequence[PackedBatch],
+    past: dict[int, LayerStates],
+    device: Any,
+    *,
+    lock: CopyableLock,
+    should_stop: ShouldStop,
+) -> list[Outcome]:
+    """The outcomes of some batches, in their order; what later ones need is added to `past`.
+
+    lock: that of the model, held for the round. should_stop is asked before each batch.
+    """
+    lanes = lanes_on(device)
+    futures: list[Future[Outcome]] = []
+    gate = _Gate(should_stop)
+    maker = {place: number for number, batch in enumerate(batches) for place in batch.keep}
+
+    def run(number: int) -> Outcome:
+        batch = batches[number]
+        fronts = {place for unit in batch.units for place in unit.past}
+        for other in {maker[place] for place in fronts if place in maker}:
+            if other < number and not isinstance(futures[other].result(), Tensor):
+                return None
+        if not gate.is_open():
+            return gate.stopped
+        with gate.closing_on_error(), torch.inference_mode(), fast_linear(device):
+            made = attempt(
+                lambda: runner.run(work, batch, past, device), batch.num_tokens, len(batch.spans)
+            )
+        if isinstance(made, TooLarge):
+            return made
+        states, kept = made
+        past.update(kept)
+        return states
+
+    with lock, runner.ready():
+        for number in range(len(batches)):
+            futures.append(lanes.start(lambda number=number: run(number)))  # type: ignore[misc]
+        wait(futures)
+    return [future.result() for future in futures]
+
+
+class _Gate:
+    """Asks the caller before each batch, one thread at a time, and lets none through after a yes or
+    an error.
+
+    stopped: the exception of a caller who wants no more.
+    """
+
+    def __init__(self, should_stop: ShouldStop) -> None:
+        self.stopped: Stopped | None = None
+        self._should_stop = should_stop
+        self._has_failed = False
+        self._lock = threading.Lock()
+
+    def is_open(self) -> bool:
+        with self._lock:
+            if self.stopped is None and not self._has_failed:
+                try:
+                    check(self._should_stop)
+                except Stopped as stopped:
+                    self.stopped = stopped
+            return self.stopped is None and not self._has_failed
+
+    @contextmanager
+    def closing_on_error(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._has_failed = True
+            raise
