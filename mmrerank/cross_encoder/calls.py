@@ -25,7 +25,7 @@ from mmrerank.specs import PixelBudget, ResolvedSpec
 from mmrerank.types import DocumentError, Pair, Score
 
 if TYPE_CHECKING:
-    from mmrerank.cross_encoder.model import CrossEncoder
+    from mmrerank.cross_encoder.settings import Settings
 
 __all__ = [
     "Call",
@@ -56,13 +56,13 @@ class Call:
     show_progress_bar: bool | None = None
 
 
-def parse_inputs(inputs: Any, model: CrossEncoder, on_error: OnError) -> ParsedPairs:
+def parse_inputs(inputs: Any, model: Settings, on_error: OnError) -> ParsedPairs:
     """The argument of predict as pairs."""
     return parse_pairs(inputs, takes_media=model.supports_media, on_error=on_error)
 
 
 def parse_ranking(
-    query: Any, documents: Sequence[Any], model: CrossEncoder, on_error: OnError
+    query: Any, documents: Sequence[Any], model: Settings, on_error: OnError
 ) -> list[Pair | DocumentError]:
     """The arguments of rank as pairs. A bad query raises always: nothing could be scored."""
     takes_media = model.supports_media

@@ -45,9 +45,10 @@ class CrossEncoder(Stored):
     move a little. sound_of_video: a clip's sound track is scored with it, where the model takes
     sound. media_cache, prefix_cache: how much is kept between calls of what media have become in
     their towers, and of the beginnings of prompts, in bytes or as "2GiB"; 0 keeps nothing. They are
-    emptied when weights change. The other arguments are those of the peer: modules, device, prompts, default_prompt_name, cache_folder, trust_remote_code, revision,
-    local_files_only, token, model_kwargs, processor_kwargs, config_kwargs, num_labels, max_length,
-    activation_fn, keep_in_fp32_modules.
+    emptied when weights change. The other arguments are those of the peer: modules, device,
+    prompts, default_prompt_name, cache_folder, trust_remote_code, revision, local_files_only,
+    token, model_kwargs, processor_kwargs, config_kwargs, num_labels, max_length, activation_fn,
+    keep_in_fp32_modules.
 
     Raises CheckpointError when the checkpoint cannot be had or is no reranker, SpecError for a
     wrong

@@ -14,6 +14,7 @@ from mmrerank.cross_encoder.adapting import Adapting
 from mmrerank.cross_encoder.arguments import checked_arguments
 from mmrerank.cross_encoder.calibrating import Calibrating
 from mmrerank.cross_encoder.calls import Call
+from mmrerank.cross_encoder.packing import Packing
 from mmrerank.heads import activation_name
 from mmrerank.models import save_model
 from mmrerank.training.calibration import write_calibration
@@ -27,7 +28,7 @@ __all__ = ["Stored"]
 logger = logging.getLogger(__name__)
 
 
-class Stored(Adapting, Calibrating):
+class Stored(Adapting, Calibrating, Packing):
     """Copies, pools of processes, saving and uploading; all but scoring."""
 
     model_type: str

@@ -135,6 +135,7 @@ def packed_attention(
     scaling: float | None = None,
     sliding_window: int | None = None,
     softcap: float | None = None,
+    dropout: float = 0.0,
     **_: Any,
 ) -> tuple[Tensor, None]:
     """transformers' attention interface over one packed row.
@@ -156,6 +157,7 @@ def packed_attention(
                 packed.mask(block, sliding_window, query),
                 scaling,
                 softcap,
+                dropout,
             )
             output[:, rows] = own.transpose(1, 2)
     return output, None
@@ -171,6 +173,7 @@ def attention_at(
     packed: PackedPlan,
     scaling: float,
     sliding_window: int | None = None,
+    dropout: float = 0.0,
 ) -> Tensor:
     """The same for some tokens of the row alone.
 
@@ -189,7 +192,7 @@ def attention_at(
         block = Block(unit, 0, unit.end - unit.start, keys.shape[2], module.is_causal)
         own = [place - unit.start for place in wanted[first:last]]
         mask = _mask(block, sliding_window, query, own)
-        seen = _attend(query[:, :, first:last], keys, values, mask, scaling, None)
+        seen = _attend(query[:, :, first:last], keys, values, mask, scaling, None, dropout)
         output[:, first:last] = seen.transpose(1, 2)
         first = last
     return output
@@ -202,12 +205,21 @@ def _attend(
     mask: Tensor | None,
     scaling: float | None,
     softcap: float | None,
+    dropout: float,
 ) -> Tensor:
-    """(1, num_heads, num_own, head_dim). softcap: bound of the logits before the softmax."""
+    """(1, num_heads, num_own, head_dim). softcap: bound of the logits before the softmax.
+    dropout: share of the weights that are left out, in training.
+    """
     has_groups = query.shape[1] != keys.shape[1]
     if softcap is None:
         return scaled_dot_product_attention(
-            query, keys, values, attn_mask=mask, scale=scaling, enable_gqa=has_groups
+            query,
+            keys,
+            values,
+            attn_mask=mask,
+            dropout_p=dropout,
+            scale=scaling,
+            enable_gqa=has_groups,
         )
     if has_groups:
         repeats = query.shape[1] // keys.shape[1]
@@ -217,7 +229,8 @@ def _attend(
     logits = torch.tanh(query @ keys.transpose(2, 3) * scale / softcap) * softcap
     if mask is not None:
         logits = logits + mask
-    return torch.softmax(logits, dim=-1, dtype=torch.float32).to(query.dtype) @ values
+    weights = torch.softmax(logits, dim=-1, dtype=torch.float32).to(query.dtype)
+    return torch.dropout(weights, dropout, train=dropout > 0.0) @ values
 
 
 AttentionInterface.register(PACKED, packed_attention)

@@ -76,6 +76,7 @@ def _decoder(
         key,
         value.transpose(1, 2),
         packed=packed,
+        dropout=_dropout_of(attention),
         scaling=attention.scaling,
         sliding_window=_window_of(attention),
     )
@@ -97,6 +98,7 @@ def _bert(
         _heads(attention.key(hidden_states), size).transpose(1, 2),
         _heads(attention.value(hidden_states), size).transpose(1, 2),
         packed=packed,
+        dropout=_dropout_of(attention),
         scaling=attention.scaling,
     )
     hidden = layer.attention.output(mixed.flatten(2), hidden_states[:, places])
@@ -128,10 +130,11 @@ def _modernbert(
         _rotate(key, cos, sin),
         value,
         packed=packed,
+        dropout=_dropout_of(attention),
         scaling=attention.head_dim**-0.5,
         sliding_window=attention.sliding_window,
     )
-    hidden = hidden_states[:, places] + attention.Wo(mixed.flatten(2))
+    hidden = hidden_states[:, places] + attention.out_drop(attention.Wo(mixed.flatten(2)))
     result: Tensor = hidden + layer.mlp(layer.mlp_norm(hidden))
     return result
 
@@ -142,6 +145,15 @@ def _window_of(attention: Any) -> int | None:
         attention, "sliding_window", getattr(attention.config, "sliding_window", None)
     )
     return window
+
+
+def _dropout_of(attention: Any) -> float:
+    """Share of attention weights left out in training, by whichever name a layer has for it."""
+    if not attention.training:
+        return 0.0
+    if hasattr(attention, "attention_dropout"):
+        return float(attention.attention_dropout)
+    return float(attention.dropout.p)
 
 
 def _queries_keys_values(

@@ -136,6 +136,33 @@ class PackedEngine:
             if weights is not None and weights == fingerprint(self._model):
                 self._keep(call, {**past, **kept})
 
+    def states_with_gradients(
+        self, groups: Sequence[EncodedGroup], features: Features, device: Any
+    ) -> Tensor:
+        """States (num_documents, dim) in the order of the prompts, as one row, for training.
+
+        Nothing is kept, and nothing that was kept is used. Dropout, where a model has it, falls
+        alike on tokens that prompts share.
+        """
+        media = {}
+        if self._towers is not None and features:
+            media = self._towers.run_with_gradients(list(features.values()), device)
+        tree = self._tree(groups)
+        (batch,) = pack_batches(tree, len(groups), TokenBudget())
+        with self._runner.ready():
+            states, _ = self._runner.run(Work(groups, tree, features, media), batch, {}, device)
+        owners = [row for row in batch.rows for _ in groups[row].score_at]
+        return states[np.argsort(owners, kind="stable")]
+
+    def _tree(
+        self, groups: Sequence[EncodedGroup], cached: Sequence[CachedPrefix] = ()
+    ) -> PrefixTree:
+        """Of the prompts, then of the cached beginnings."""
+        if not self._shares:
+            return flat_tree([group.num_tokens for group in groups])
+        own = [_symbols_to_share(group, place) for place, group in enumerate(groups)]
+        return build_tree([*own, *(prefix.symbols for prefix in cached)])
+
     def explain(
         self, groups: Sequence[EncodedGroup], features: Features, budget: TokenBudget, device: Any
     ) -> PlanReport:
@@ -156,12 +183,10 @@ class PackedEngine:
         )
 
     def _plan(self, groups: Sequence[EncodedGroup], budget: TokenBudget) -> _CallPlan:
+        cached = self._prefixes.all() if self._shares else []
+        tree = self._tree(groups, cached)
         if not self._shares:
-            tree = flat_tree([group.num_tokens for group in groups])
             return _CallPlan(groups, tree, pack_batches(tree, len(groups), budget))
-        cached = self._prefixes.all()
-        own = [_symbols_to_share(group, place) for place, group in enumerate(groups)]
-        tree = build_tree([*own, *(prefix.symbols for prefix in cached)])
         known = known_places(tree, len(groups), cached)
         for prefix in {id(prefix): prefix for prefix in known.values()}.values():
             self._prefixes.touch(prefix)

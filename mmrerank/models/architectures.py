@@ -72,7 +72,7 @@ LAST_LAYER: dict[str, Literal["decoder", "bert", "modernbert"]] = {
 # By class name. A class that is not here runs whole, in padded rows.
 CLASSIFIERS: dict[str, ClassifierParts] = {
     "BertForSequenceClassification": ClassifierParts(
-        ("bert.pooler", "classifier"), "first", keeps_axis=True
+        ("bert.pooler", "dropout", "classifier"), "first", keeps_axis=True
     ),
     **dict.fromkeys(
         (
@@ -84,7 +84,7 @@ CLASSIFIERS: dict[str, ClassifierParts] = {
         ClassifierParts(("classifier",), "first", keeps_axis=True),
     ),
     "ModernBertForSequenceClassification": ClassifierParts(
-        ("head", "classifier"), "first", mean_if=("classifier_pooling", "mean")
+        ("head", "drop", "classifier"), "first", mean_if=("classifier_pooling", "mean")
     ),
     **dict.fromkeys(
         (

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mmrerank.engine import EngineCaches, PaddedRunner, PlanReport, build_engine
+from mmrerank.engine import EngineCaches, PackedEngine, PaddedRunner, PlanReport, build_engine
 from mmrerank.errors import EngineError, MMRerankError
 from mmrerank.heads import Activation, Head, activation_by_name, build_head
 from mmrerank.media import MediaPolicy, SourceMemo
@@ -157,6 +157,19 @@ class Pipeline:
         for window in self._windows(pairs, CallOptions()):
             everything.add(window)
         return everything.groups, everything.features
+
+    @property
+    def trains_packed(self) -> bool:
+        """Whether `logits_with_gradients` runs this model."""
+        return isinstance(self._engine, PackedEngine)
+
+    def logits_with_gradients(
+        self, groups: Sequence[EncodedGroup], features: Mapping[MediaKey, MediaFeature]
+    ) -> Tensor:
+        """Raw logits (num_documents, num_labels) of encoded pairs, packed, for training."""
+        assert isinstance(self._engine, PackedEngine)
+        device = next(self._model.parameters()).device
+        return self.head.to_logits(self._engine.states_with_gradients(groups, features, device))
 
     def explain(self, pairs: Sequence[Pair], options: CallOptions | None = None) -> PlanReport:
         """What scoring these pairs would compute, as one window; nothing is run."""

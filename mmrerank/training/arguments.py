@@ -52,6 +52,9 @@ class CrossEncoderTrainingArguments(TrainingArguments):
     arguments. multi_dataset_batch_sampler: the same for several datasets.
     router_mapping: {dataset name: task}, handed to the loss.
     learning_rate_mapping: {regular expression of parameter names: learning rate}.
+    packed: rows without padding, in which beginnings and media that pairs of a batch share are
+    computed once, for architectures that were shown to give equal scores so; False pads as the peer
+    does.
     warmup_ratio: old form of warmup_steps with a number below 1.
 
     A dict may be given as JSON text, as from a command line.
@@ -75,6 +78,10 @@ class CrossEncoderTrainingArguments(TrainingArguments):
     learning_rate_mapping: Rates = field(
         default_factory=dict,
         metadata={"help": "Learning rate by regular expression of parameter names."},
+    )
+    packed: bool = field(
+        default=True,
+        metadata={"help": "Rows without padding, shared beginnings and media once, where it can."},
     )
     warmup_ratio: float | None = field(
         default=None, metadata={"help": "Deprecated: warmup_steps takes a ratio too."}

@@ -21,7 +21,7 @@ def pair_logits(
     unwrapped = getattr(model, "module", model)  # DistributedDataParallel's name for what it holds
     features = {
         name: value.to(unwrapped.device) if isinstance(value, Tensor) else value
-        for name, value in unwrapped.preprocess(list(pairs), prompt=prompt).items()
+        for name, value in unwrapped.preprocess_for_training(list(pairs), prompt=prompt).items()
     }
     logits: Tensor = model(features)["scores"]
     return logits

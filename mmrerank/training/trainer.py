@@ -353,6 +353,8 @@ class RerankerTrainer(Trainer):
         for name in ("train_dataset", "eval_dataset"):
             if vars(self)[name] is not None:
                 check_labels(self.loss, vars(self)[name], name=name)
+        self.model.train_packed = self.args.packed
+        self.model.calibration = None  # it belongs to the weights that it was fitted on
         if resume_from_checkpoint is True:
             resume_from_checkpoint = checkpoints.newest_complete(self.args.output_dir)
         return super().train(resume_from_checkpoint, trial, ignore_keys_for_eval)
@@ -378,7 +380,7 @@ class RerankerTrainer(Trainer):
         except Exception as error:  # hours of training end here: the last weights are worth more
             logger.error("the best model in %s cannot be loaded: %s", path, error)
 
-    def create_model_card(
+    def create_model_card(  # type: ignore[override]
         self,
         language: str | None = None,
         license: str | None = None,

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
-from mmrerank.engine import PackedEngine, TokenBudget
+from mmrerank.engine import PackedEngine, PaddedEngine, TokenBudget
 from mmrerank.engine.attention import PACKED as PACKED_ATTENTION
 from mmrerank.engine.attention import packed_attention
 from mmrerank.models.architectures import PACKED
@@ -104,6 +104,13 @@ def test_listed_architecture_is_packed_without_a_probe(name: str) -> None:
     both = BothWays(ARCHITECTURES[name], model_of(name))
     assert both.model.get_decoder().config.model_type == name
     assert isinstance(both.engine(), PackedEngine)
+
+
+def test_decoder_told_to_read_both_ways_is_padded() -> None:
+    """transformers makes it a mask for that; what its attention says of itself stays as it was."""
+    both = BothWays(ARCHITECTURES["qwen3"], make("qwen3"))
+    both.model.config.is_causal = False
+    assert isinstance(both.engine(), PaddedEngine)
 
 
 @each_architecture

@@ -91,9 +91,11 @@ def load(library: Library, folder: Path) -> Any:
 
 
 def arguments(library: Library, output_dir: Path, **changed: Any) -> Any:
-    """Ten steps with warm-up and weight decay, unless changed."""
+    """Ten steps with warm-up and weight decay, unless changed; padded, as the peer's are."""
+    own = {"packed": False} if library is OURS else {}
     return library.args(
         **{
+            **own,
             "output_dir": str(output_dir),
             "max_steps": 10,
             "per_device_train_batch_size": 4,
