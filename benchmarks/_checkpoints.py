@@ -10,12 +10,17 @@ import torch
 from transformers import (
     AutoConfig,
     BertForSequenceClassification,
+    Qwen3ForCausalLM,
     Qwen3VLForConditionalGeneration,
 )
 
-from tests.checkpoints import build_bert, build_qwen3_vl
+from tests.checkpoints import build_bert, build_qwen3, build_qwen3_vl
 
-__all__ = ["build_minilm_shape", "build_vl_shape"]
+__all__ = ["build_lm_shape", "build_minilm_shape", "build_vl_shape"]
+
+# Scores shall differ by far more than rounding, and rounding shall stay what it is in trained
+# models: with weights twice as large the peer itself is 6e-6 off its own float64 scores.
+_GAIN = 1.5
 
 
 def build_vl_shape(folder: Path) -> Path:
@@ -32,6 +37,16 @@ def build_vl_shape(folder: Path) -> Path:
     config["vision_config"] |= {"depth": 6, "hidden_size": 384, "num_heads": 6}
     config["vision_config"] |= {"intermediate_size": 1_536, "out_hidden_size": 512}
     return _write(folder, config, Qwen3VLForConditionalGeneration)
+
+
+def build_lm_shape(folder: Path) -> Path:
+    """Qwen3-Reranker with 8 layers of 384."""
+    build_qwen3(folder)
+    config = _read(folder)
+    config |= {"hidden_size": 384, "num_hidden_layers": 8, "intermediate_size": 1_152}
+    config |= {"num_attention_heads": 6, "num_key_value_heads": 3, "head_dim": 64}
+    config.pop("layer_types", None)
+    return _write(folder, config, Qwen3ForCausalLM)
 
 
 def build_minilm_shape(folder: Path) -> Path:
@@ -55,6 +70,6 @@ def _write(folder: Path, config: dict[str, Any], construct: Any) -> Path:
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim > 1:
-                parameter.mul_(2.0)  # so that scores differ by more than rounding
+                parameter.mul_(_GAIN)
     model.save_pretrained(folder)
     return folder

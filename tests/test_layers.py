@@ -16,6 +16,7 @@ LAYERS = {
     "caching": 0,
     "locks": 0,
     "errors": 0,
+    "extras": 0,
     "types": 0,
     "inputs": 1,
     "media": 2,

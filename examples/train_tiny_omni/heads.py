@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .bank import Bank
 from .batches import Media
-from .world import ATTRIBUTES, Kind, Scene, held_out_values
+from .world import ATTRIBUTES, Scene, held_out_values
 
-__all__ = ["AttributeHeads", "draw_labelled"]
+__all__ = ["AttributeHeads", "Labelled"]
 
 Labelled = tuple[Media, Scene | None]
 
@@ -31,10 +29,8 @@ class AttributeHeads(nn.Module):
         )
         self.in_world = nn.Linear(3 * hidden_size, 1)
 
-    def losses(
-        self, states: Tensor, batch: Sequence[Labelled]
-    ) -> tuple[dict[str, Tensor], dict[str, float]]:
-        """Return loss and share of right answers for each attribute.
+    def losses(self, states: Tensor, batch: Sequence[Labelled]) -> dict[str, Tensor]:
+        """Return the loss of each attribute.
 
         states: (num_media_tokens, hidden_size), tower outputs of the media, one after the other
         """
@@ -48,7 +44,6 @@ class AttributeHeads(nn.Module):
         known = torch.tensor([float(bool(scene) or one.kind == "video") for one, scene in batch])
         world = self.in_world(pooled).squeeze(-1)
         losses = {"in_world": nn.functional.binary_cross_entropy_with_logits(world, known)}
-        right = {}
         for kind, names in ATTRIBUTES.items():
             at = [i for i, (_, scene) in enumerate(batch) if scene and scene.kind == kind]
             for name, values in names.items() if at else ():
@@ -57,8 +52,7 @@ class AttributeHeads(nn.Module):
                 never = [_never(batch[i][1], name, values) for i in at]
                 logits = logits.masked_fill(torch.tensor(never), -1e4)
                 losses[f"{kind}_{name}"] = nn.functional.cross_entropy(logits, targets)
-                right[f"{kind}_{name}"] = float((logits.argmax(-1) == targets).float().mean())
-        return losses, right
+        return losses
 
 
 def _never(scene: Scene | None, name: str, values: Sequence[str]) -> list[bool]:
@@ -70,18 +64,3 @@ def _never(scene: Scene | None, name: str, values: Sequence[str]) -> list[bool]:
 def _value(scene: Scene | None, name: str) -> str:
     assert scene is not None
     return scene[name]
-
-
-def draw_labelled(bank: Bank, counts: dict[Kind, int], rng: np.random.Generator) -> list[Labelled]:
-    """Draw media with their scenes, and one unrelated picture or sound for each ten.
-
-    Vision comes first, as in `tower_states`.
-    """
-    batch: list[Labelled] = []
-    for kind, count in counts.items():
-        scenes = bank.scenes(kind)
-        for at in rng.integers(0, len(scenes), count):
-            batch.append((bank.pick(scenes[int(at)], rng), scenes[int(at)]))
-        pool = bank.unrelated_sounds if kind == "sound" else bank.unrelated_pictures
-        batch += [(pool[int(at)], None) for at in rng.integers(0, len(pool), count // 10)]
-    return batch

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
-from transformers import PreTrainedTokenizerFast, Qwen2_5OmniThinkerForConditionalGeneration
+
+from mmrerank import CrossEncoder
 
 from .bank import render
 from .batches import Row, collate, forward_scores
 from .captions import describe
+from .tokenizer import token_id
 from .world import Kind, Scene, all_scenes, hard_negative
 
 __all__ = ["HeldOut", "draw_held_out", "eval_named"]
@@ -38,7 +41,7 @@ def draw_held_out(kind: Kind, rng: np.random.Generator) -> tuple[Scene, Scene, f
 
 
 class HeldOut:
-    """Fixed pairs of each sort; `accuracy` is the share scored in the right order."""
+    """Fixed pairs of each sort; accuracy is the share scored in the right order."""
 
     def __init__(self, num_pairs: int = 60, seed: int = 77) -> None:
         rng = np.random.default_rng(seed)
@@ -63,24 +66,18 @@ class HeldOut:
             ]
 
     @torch.no_grad()
-    def accuracy(
-        self,
-        model: Qwen2_5OmniThinkerForConditionalGeneration,
-        tokenizer: PreTrainedTokenizerFast,
-        yes_no: tuple[int, int],
-    ) -> dict[str, float]:
-        """Return pair accuracy for each sort of pair."""
-        model.eval()
-        result = {}
+    def __call__(self, model: CrossEncoder, **_: Any) -> dict[str, float]:
+        """Return pair accuracy for each sort of pair; an evaluator of the trainer."""
+        tokenizer, result = model.tokenizer, {}
+        yes_no = (token_id(tokenizer, "yes"), token_id(tokenizer, "no"))
         for name, rows in self.rows.items():
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 parts = [
-                    forward_scores(model, collate(part, tokenizer), yes_no)[0].float().numpy()
+                    forward_scores(model.transformers_model, collate(part, tokenizer), yes_no)[0]
                     for part in _chunks(rows, 100)
                 ]
-            scores = np.concatenate(parts)
-            result[name] = round(float((scores[0::2] > scores[1::2]).mean()), 3)
-        model.train()
+            scores = torch.cat(parts)
+            result[name] = round(float((scores[0::2] > scores[1::2]).float().mean()), 3)
         return result
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from .bank import Bank
@@ -33,19 +31,17 @@ class PairMaker:
         self.scenes = {kind: bank.scenes(kind) for kind in KINDS}
         self._seen = {scene for scenes in self.scenes.values() for scene in scenes}
 
-    def text_pairs(self, count: int) -> list[Pair]:
-        """Draw pairs of text query and text documents."""
-        makers: list[Callable[[], Pair]] = [self._text_pair, self._sentence_pair]
-        return [makers[int(self.rng.random() < 0.1)]() for _ in range(count)]
-
-    def media_pairs(self, kind: Kind, count: int, share_media_query: float) -> list[Pair]:
-        """Draw pairs in which the query or the documents are media of the kind."""
-        return [
-            self._media_query(kind)
-            if self.rng.random() < share_media_query
-            else self._media_documents(kind)
-            for _ in range(count)
-        ]
+    def draw(self, sort: str) -> Pair:
+        """Draw a pair of "text", or of "query>document" with a kind of medium on one side."""
+        if sort == "text":
+            return self._sentence_pair() if self.rng.random() < 0.1 else self._text_pair()
+        query, document = sort.split(">")
+        for kind in KINDS:
+            if kind == query:
+                return self._media_query(kind)
+            if kind == document:
+                return self._media_documents(kind)
+        raise AssertionError(f"no such sort: {sort}")
 
     def _scene(self, kind: Kind) -> Scene:
         scenes = self.scenes[kind]

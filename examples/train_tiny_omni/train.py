@@ -1,282 +1,157 @@
 """Train tiny-omni: towers alone, then text alone, then everything together.
 
-python -m examples.train_tiny_omni.train --out DIR --minutes 60
+torchrun --nproc-per-node 2 -m examples.train_tiny_omni.train --out DIR
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
-import socket
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor, multiprocessing, nn
+from accelerate import PartialState
+from datasets import Dataset
+
+from mmrerank import CrossEncoder
+from mmrerank.cross_encoder.training_args import CrossEncoderTrainingArguments
 
 from .bank import Bank, BankSize, make_bank
-from .batches import Row, collate, forward_scores, tower_states
-from .fast_towers import use_fast_towers
-from .heads import AttributeHeads, draw_labelled
+from .drawing import ALL_SORTS, TEXT_SORTS, DrawMedia, DrawPairs, InOrder
+from .heads import AttributeHeads
 from .heldout import HeldOut
+from .losses import Lesson, PairLoss, TowerLoss
 from .model import HIDDEN, build_model, build_processor, save_folder
-from .pairs import KINDS, Pair, PairMaker
-from .team import Team
-from .tokenizer import token_id, train_tokenizer
-from .world import Kind
+from .stages import StageTrainer
+from .tokenizer import train_tokenizer
 
 __all__ = ["main"]
 
-logger = logging.getLogger("train_tiny_omni")
 
-
-# Pairs with media as documents, and with a medium as query, in a step of one process: what is
-# learned soonest gets the fewest.
-MEDIA_PAIRS: Mapping[Kind, tuple[int, int]] = {"picture": (4, 2), "clip": (5, 3), "sound": (3, 1)}
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Minutes and learning rates of the stages, and pairs in one step."""
-
-    minutes: float
-    tower_share: float = 0.28
-    text_share: float = 0.03
-    frozen_share: float = 0.35
-    attribute_weight: float = 0.4
-    tower_lr: float = 1.2e-3
-    lr: float = 1.2e-3
-    text_pairs: int = 4
-    evaluate_every_min: float = 4.0
-
-
-class Trainer:
-    """Model, optimiser and the state that a resumed run goes on from."""
-
-    def __init__(self, out: Path, plan: Plan, bank: Bank, team: Team, seed: int = 0) -> None:
-        torch.manual_seed(seed)
-        self.team = team
-        self.out, self.plan, self.bank = out, plan, bank
-        self.tokenizer = train_tokenizer()
-        self.yes_no = (token_id(self.tokenizer, "yes"), token_id(self.tokenizer, "no"))
-        self.model = build_model(self.tokenizer)
-        use_fast_towers(self.model)
-        # For rows of fifty tokens plain attention takes half the time of the fused kernel here.
-        self.model.model.language_model.config._attn_implementation = "eager"
-        self.heads = AttributeHeads(HIDDEN)
-        self.rng = np.random.default_rng((seed, team.rank))
-        self.pairs = PairMaker(bank, self.rng)
-        self.held_out = HeldOut() if team.rank == 0 else None
-        self.stage, self.elapsed_s, self.step = "tower", 0.0, 0
-        self.optimizer = self._new_optimizer()
-
-    def _new_optimizer(self) -> torch.optim.AdamW:
-        modules: list[nn.Module] = [self.model, self.heads]
-        if self.stage == "tower":
-            modules = [self.model.model.visual, self.model.model.audio_tower, self.heads]
-        matrices: list[nn.Parameter] = []
-        vectors: list[nn.Parameter] = []
-        for module in modules:
-            for parameter in module.requires_grad_(True).parameters():
-                (matrices if parameter.dim() > 1 else vectors).append(parameter)
-        groups = [
-            {"params": matrices, "weight_decay": 0.05},
-            {"params": vectors, "weight_decay": 0.0},
-        ]
-        return torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.98))
-
-    def run(self) -> None:
-        """Run the stages that are left."""
-        for stage in ("tower", "text", "all"):
-            if _ORDER.index(stage) < _ORDER.index(self.stage):
-                continue
-            if stage != self.stage:
-                self.stage, self.elapsed_s, self.step = stage, 0.0, 0
-                self.optimizer = self._new_optimizer()
-            self._run_stage()
-            self.save(f"after_{stage}.pt")
-        if self.team.rank == 0:
-            save_folder(self.model, build_processor(self.tokenizer), self.out / "model")
-
-    def _stage_seconds(self) -> float:
-        plan = self.plan
-        shares = {"tower": plan.tower_share, "text": plan.text_share}
-        return 60 * plan.minutes * shares.get(self.stage, 1 - plan.tower_share - plan.text_share)
-
-    def _run_stage(self) -> None:
-        total_s, last_eval_s = self._stage_seconds(), self.elapsed_s
-        log: dict[str, list[float]] = {}
-        while self.elapsed_s < total_s:
-            begin = time.monotonic()
-            done = self.elapsed_s / total_s
-            self._set_lr(done)
-            losses = self._tower_step() if self.stage == "tower" else self._pair_step(done)
-            for name, value in losses.items():
-                log.setdefault(name, []).append(value)
-            self.step += 1
-            self.elapsed_s = self.team.agree(self.elapsed_s + time.monotonic() - begin)
-            if self.step % 50 == 0 and self.team.rank == 0:
-                means = " ".join(f"{name}={np.mean(values):.3f}" for name, values in log.items())
-                logger.info("%s step %d %.0fs %s", self.stage, self.step, self.elapsed_s, means)
-                log = {}
-            if self.elapsed_s - last_eval_s > 60 * self.plan.evaluate_every_min:
-                last_eval_s = self.elapsed_s
-                self._evaluate()
-        if self.stage != "tower":
-            self._evaluate()
-
-    def _evaluate(self) -> None:
-        if self.held_out and self.stage != "tower":
-            accuracy = self.held_out.accuracy(self.model, self.tokenizer, self.yes_no)
-            logger.info("held out %s", accuracy)
-        self.save("last.pt")
-
-    def _set_lr(self, done: float) -> None:
-        """One cycle: a tenth of the stage up, the rest down as a cosine."""
-        peak = self.plan.tower_lr if self.stage == "tower" else self.plan.lr
-        if self.stage == "text":
-            peak, rate = self.plan.lr, min(1.0, done / 0.3)
-        else:
-            fall = 0.5 * (1 + np.cos(np.pi * (done - 0.1) / 0.9))
-            rate = max(0.05, done / 0.1) if done < 0.1 else max(0.01, float(fall))
-        for group in self.optimizer.param_groups:
-            group["lr"] = peak * rate
-
-    def _tower_step(self) -> dict[str, float]:
-        batch = draw_labelled(self.bank, {"picture": 26, "clip": 12, "sound": 4}, self.rng)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            states = tower_states(self.model, [media for media, _ in batch])
-            losses, right = self.heads.losses(states, batch)
-        self._update(sum(losses.values(), torch.zeros(())))
-        return right
-
-    def _pair_step(self, done: float) -> dict[str, float]:
-        """Accumulate the gradients of three batches, so that rows of like length meet."""
-        plan, caption_weight = self.plan, 0.7 if done < 0.6 else 0.4
-        for tower in (self.model.model.visual, self.model.model.audio_tower):
-            tower.requires_grad_(done >= plan.frozen_share)
-        count = plan.text_pairs * (4 if self.stage == "text" else 1)
-        batches = [[("text", pair) for pair in self.pairs.text_pairs(count)]]
-        if self.stage == "all":
-            drawn = {
-                name: [(name, pair) for pair in self.pairs.media_pairs(kind, number, share)]
-                for kind in KINDS
-                for name, number, share in (
-                    (f"text>{kind}", MEDIA_PAIRS[kind][0], 0.0),
-                    (f"{kind}>text", MEDIA_PAIRS[kind][1], 1.0),
-                )
-            }
-            batches[0] += drawn["picture>text"] + drawn["sound>text"]
-            batches += [drawn["text>picture"] + drawn["text>sound"],
-                        drawn["text>clip"] + drawn["clip>text"]]  # fmt: skip
-        total, log = sum(map(len, batches)), {}
-        self.optimizer.zero_grad(set_to_none=True)
-        for batch in batches:
-            loss, parts = self._loss(batch, caption_weight)
-            (loss * len(batch) / total).backward()
-            log.update(parts)
-        self._clip_and_step()
-        return log
-
-    def _loss(
-        self, named: list[tuple[str, Pair]], caption_weight: float
-    ) -> tuple[Tensor, dict[str, float]]:
-        """Return the mean loss of the pairs, and the yes/no part of it by name."""
-        rows: list[Row] = [row for _, pair in named for row in pair]
-        batch = collate(rows, self.tokenizer)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            scores, caption, states = forward_scores(self.model, batch, self.yes_no)
-        single = nn.functional.binary_cross_entropy_with_logits(
-            scores, batch.labels, reduction="none"
-        )
-        ranked = batch.labels[0::2] > batch.labels[1::2]
-        between = nn.functional.softplus(scores[1::2] - scores[0::2]) * ranked
-        by_pair = 0.5 * (single[0::2] + single[1::2]) + between
-        parts: dict[str, list[float]] = {}
-        for (name, _), value in zip(named, between.tolist(), strict=True):
-            parts.setdefault(name, []).append(value)
-        log = {name: float(np.mean(values)) for name, values in parts.items()}
-        if bool(batch.caption_mask.any()):
-            log["caption"] = float(caption.detach())
-        loss = by_pair.mean() + caption_weight * caption
-        if states.requires_grad and len(states):
-            media = [(one, self.bank.scene_of.get(id(one))) for one in batch.media]
-            losses, _ = self.heads.losses(states, media)
-            loss = loss + self.plan.attribute_weight * torch.stack(list(losses.values())).sum()
-        return loss, log
-
-    def _update(self, loss: Tensor) -> None:
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self._clip_and_step()
-
-    def _clip_and_step(self) -> None:
-        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
-        used = [p for p in parameters if p.grad is not None]
-        self.team.average([p.grad for p in used if p.grad is not None])
-        nn.utils.clip_grad_norm_(used, 1.0)
-        self.optimizer.step()
-
-    def save(self, name: str) -> None:
-        """Write everything that a resumed run needs."""
-        if self.team.rank:
-            return
-        state = {
-            "model": self.model.state_dict(), "heads": self.heads.state_dict(),
-            "optimizer": self.optimizer.state_dict(), "stage": self.stage,
-            "elapsed_s": self.elapsed_s, "step": self.step,
-        }  # fmt: skip
-        torch.save(state, self.out / f"{name}.part")
-        (self.out / f"{name}.part").rename(self.out / name)
-
-    def resume(self, path: Path) -> None:
-        """Go on from a saved state."""
-        state = torch.load(path, weights_only=False)
-        self.model.load_state_dict(state["model"])
-        self.heads.load_state_dict(state["heads"])
-        self.stage, self.elapsed_s, self.step = state["stage"], state["elapsed_s"], state["step"]
-        self.optimizer = self._new_optimizer()
-        self.optimizer.load_state_dict(state["optimizer"])
-        rng = np.random.default_rng((self.step, self.team.rank))
-        self.rng.bit_generator.state = rng.bit_generator.state
-
-
-_ORDER = ("tower", "text", "all")
+# Kind, and the share of the steps in which the learning rate rises.
+_SCHEDULES = {
+    "towers": ("cosine_with_min_lr", 0.1),
+    "text": ("constant_with_warmup", 0.3),
+    "all": ("cosine_with_min_lr", 0.1),
+}
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Train from the command line."""
+    """Train from the command line; writes checkpoints of each stage, and the model."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="folder for bank, states and model")
-    parser.add_argument(
-        "--minutes", type=float, default=70.0, help="training time, without the bank"
-    )
-    parser.add_argument("--bank-share", type=float, default=1.0, help="size of the bank of media")
-    parser.add_argument("--evaluate-every-min", type=float, default=4.0)
-    parser.add_argument("--resume", type=Path, help="a saved state, such as DIR/last.pt")
-    parser.add_argument("--workers", type=int, default=2, help="processes of one thread each")
+    add = parser.add_argument
+    add("--out", type=Path, required=True, help="folder for bank, checkpoints and model")
+    add("--steps", type=int, nargs=3, default=(3600, 800, 4800), metavar=("TOWERS", "TEXT", "ALL"),
+        help="steps of each stage; 0 leaves it out")  # fmt: skip
+    add("--start", help="a checkpoint to start from, such as tiny-omni; without it from nothing")
+    add("--lr", type=float, default=1.2e-3, help="highest learning rate of each stage")
+    add("--resume", action="store_true", help="go on from the newest checkpoint of each stage")
+    add("--bank-share", type=float, default=1.0, help="size of the bank of media")
+    add("--checkpoint-steps", type=int, default=400, help="steps between checkpoints")
+    add("--held-out-pairs", type=int, default=60, help="pairs of each sort at each checkpoint")
+    add("--log-steps", type=int, default=50, help="steps between two lines of the log")
+    add("--seed", type=int, default=0)
     args = parser.parse_args(argv)
-    args.out.mkdir(parents=True, exist_ok=True)
-    make_bank(args.out / "bank.pkl", BankSize().scaled(args.bank_share))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    multiprocessing.spawn(_work, (args, port), args.workers)
-
-
-def _work(rank: int, args: argparse.Namespace, port: int) -> None:
+    if not args.resume and any(args.out.glob("*/checkpoint-*")):
+        parser.error(f"{args.out} holds a run: pass --resume to go on, or another --out")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    # One thread each: with two, every small operation waits for the slower core.
-    torch.set_num_threads(1)
-    plan = Plan(minutes=args.minutes, evaluate_every_min=args.evaluate_every_min)
+    _train(args)
+
+
+def _train(args: argparse.Namespace) -> None:
+    state = PartialState(cpu=True)
+    args.out.mkdir(parents=True, exist_ok=True)
+    if state.is_main_process:
+        make_bank(args.out / "bank.pkl", BankSize().scaled(args.bank_share))
+        _save_fresh(args.out / "start", args.seed)
+    state.wait_for_everyone()
     bank = make_bank(args.out / "bank.pkl", BankSize())
-    trainer = Trainer(args.out, plan, bank, Team(rank, args.workers, port))
-    if args.resume:
-        trainer.resume(args.resume)
-    trainer.run()
+    model = CrossEncoder(args.start or str(args.out / "start"), device="cpu")
+    torch.manual_seed(args.seed)
+    heads = AttributeHeads(HIDDEN)
+    for name, num_steps in zip(_SCHEDULES, args.steps, strict=True):
+        if num_steps:
+            _run_stage(name, num_steps, model, heads, bank, args)
+    if state.is_main_process:
+        processor = build_processor(model.tokenizer)
+        save_folder(model.transformers_model, processor, args.out / "model")
+    state.wait_for_everyone()
+
+
+def _save_fresh(folder: Path, seed: int) -> None:
+    torch.manual_seed(seed)
+    tokenizer = train_tokenizer()
+    save_folder(build_model(tokenizer), build_processor(tokenizer), folder)
+
+
+def _run_stage(
+    name: str,
+    num_steps: int,
+    model: CrossEncoder,
+    heads: AttributeHeads,
+    bank: Bank,
+    args: argparse.Namespace,
+) -> None:
+    loss, draw = _lesson(name, model, heads, bank, args)
+    options = _arguments(name, num_steps, draw.batch_size, args)
+    num_rows = num_steps * draw.batch_size * options.world_size
+    trainer = StageTrainer(
+        model,
+        options,
+        train_dataset=Dataset.from_dict({"row": range(num_rows)}),
+        loss=loss,
+        data_collator=draw,
+        # Before they have met the words, there is nothing to ask the towers.
+        evaluator=None if name == "towers" else HeldOut(args.held_out_pairs),
+    )
+    # Written last: a folder without it was not written to its end.
+    states = args.out.glob(f"{name}/checkpoint-*/trainer_state.json")
+    trainer.train(resume_from_checkpoint=args.resume and any(states))
+
+
+def _lesson(
+    name: str, model: CrossEncoder, heads: AttributeHeads, bank: Bank, args: argparse.Namespace
+) -> tuple[Lesson, DrawMedia | DrawPairs]:
+    """The loss of a stage, and the collator that draws for it."""
+    # A seed of its own: stages would else draw alike from the same numbers.
+    seed = 10 * args.seed + list(_SCHEDULES).index(name)
+    if name == "towers":
+        return TowerLoss(model, heads), DrawMedia(bank, seed)
+    # Heads that no stage has trained have nothing to teach.
+    weight = 0.4 if args.steps[0] else 0.0
+    sorts = TEXT_SORTS if name == "text" else ALL_SORTS
+    return (
+        PairLoss(model, heads, bank, attribute_weight=weight),
+        DrawPairs(bank, model.tokenizer, sorts, seed),
+    )
+
+
+def _arguments(
+    name: str, num_steps: int, batch_size: int, args: argparse.Namespace
+) -> CrossEncoderTrainingArguments:
+    kind, warmup_share = _SCHEDULES[name]
+    return CrossEncoderTrainingArguments(
+        output_dir=str(args.out / name),
+        max_steps=num_steps,
+        per_device_train_batch_size=batch_size,
+        batch_sampler=InOrder,
+        learning_rate=args.lr,
+        lr_scheduler_type=kind,
+        lr_scheduler_kwargs={"min_lr_rate": 0.01} if kind.startswith("cosine") else {},
+        warmup_steps=warmup_share,
+        weight_decay=0.05,
+        adam_beta2=0.98,
+        max_grad_norm=1.0,
+        logging_steps=args.log_steps,
+        eval_strategy="no" if name == "towers" else "steps",
+        eval_steps=args.checkpoint_steps,
+        save_steps=args.checkpoint_steps,
+        save_total_limit=2,
+        seed=args.seed,
+        use_cpu=True,
+        dataloader_pin_memory=False,
+        report_to="none",
+    )
 
 
 if __name__ == "__main__":

@@ -8,14 +8,13 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from os import PathLike
 from pathlib import Path
 from typing import IO, Any
 
 from mmrerank.cli._options import CommandError
 from mmrerank.inputs import parse_document
-from mmrerank.inputs.modality import scheme_of
-from mmrerank.types import Document, Image, Pair, Part, Text
+from mmrerank.inputs.relative import rebase
+from mmrerank.types import Document, Image, Pair
 
 __all__ = [
     "describe",
@@ -70,7 +69,7 @@ def read_documents(name: str, *, takes_media: bool) -> tuple[list[Any], list[Doc
             raw.append(value)
             where = f"{name}, line {number}"
             document = parse_document(_without_id(value), where=where, takes_media=takes_media)
-            documents.append(_rebase(document, folder))
+            documents.append(rebase(document, folder))
     return raw, documents
 
 
@@ -85,29 +84,14 @@ def read_queries(name: str) -> list[tuple[dict[str, Any], Document]]:
     with open_input(name) as (file, folder):
         rows = [json.loads(line) for line in file if line.strip()]
     return [
-        (row, _rebase(parse_document(row["query"], where=f"{name}, line {number}"), folder))
+        (row, rebase(parse_document(row["query"], where=f"{name}, line {number}"), folder))
         for number, row in enumerate(rows, start=1)
     ]
 
 
 def rebase_pair(pair: Pair, folder: Path) -> Pair:
     """The pair with its relative paths made absolute, as seen from `folder`."""
-    return replace(pair, query=_rebase(pair.query, folder), document=_rebase(pair.document, folder))
-
-
-def _rebase(document: Document, folder: Path) -> Document:
-    return Document(tuple(_rebased(part, folder) for part in document))
-
-
-def _rebased(part: Part, folder: Path) -> Part:
-    if isinstance(part, Text) or not _is_path(part.source):
-        return part
-    return replace(part, source=str(folder / part.source))
-
-
-def _is_path(source: Any) -> bool:
-    """Whether a source is a path. `parse_document` has turned base64 into bytes by now."""
-    return isinstance(source, PathLike) or (isinstance(source, str) and scheme_of(source) is None)
+    return replace(pair, query=rebase(pair.query, folder), document=rebase(pair.document, folder))
 
 
 def kind_of(document: Document) -> str:

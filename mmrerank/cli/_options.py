@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,7 +12,16 @@ if TYPE_CHECKING:
     from mmrerank import CrossEncoder
     from mmrerank.cli._media import MediaFlags
 
-__all__ = ["CommandError", "Device", "Instruction", "ModelName", "Processor", "load_model"]
+__all__ = [
+    "CommandError",
+    "Device",
+    "Instruction",
+    "ModelName",
+    "PageFile",
+    "Processor",
+    "ResultsFile",
+    "load_model",
+]
 
 
 class CommandError(TyperException):
@@ -35,6 +45,13 @@ Processor = Annotated[
 ]
 Instruction = Annotated[
     str | None, typer.Option("--instruction", "-i", help="What counts as a match, in words.")
+]
+ResultsFile = Annotated[
+    str | None,
+    typer.Option("--json", metavar="FILE", help='Results as JSON; "-" is stdout, no table.'),
+]
+PageFile = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE", help="Page with tables and plots.")
 ]
 
 

@@ -14,7 +14,9 @@ from mmrerank.cli._options import (
     Device,
     Instruction,
     ModelName,
+    PageFile,
     Processor,
+    ResultsFile,
     load_model,
 )
 
@@ -61,13 +63,8 @@ def evaluate(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Use the first N lines (--data) or queries (--beir).")
     ] = None,
-    json_file: Annotated[
-        str | None,
-        typer.Option("--json", metavar="FILE", help='Results as JSON; "-" is stdout, no table.'),
-    ] = None,
-    html_file: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Page with tables and plots.")
-    ] = None,
+    json_file: ResultsFile = None,
+    html_file: PageFile = None,
     output_dir: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="For results.json, report.html and scores.jsonl."),

@@ -13,7 +13,9 @@ from mmrerank.cli._options import (
     Device,
     Instruction,
     ModelName,
+    PageFile,
     Processor,
+    ResultsFile,
     load_model,
 )
 
@@ -71,13 +73,8 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the newest checkpoint in --out.")
     ] = False,
-    json_file: Annotated[
-        str | None,
-        typer.Option("--json", metavar="FILE", help='Results as JSON; "-" is stdout, no table.'),
-    ] = None,
-    html_file: Annotated[
-        Path | None, typer.Option("--html", metavar="FILE", help="Page with tables and plots.")
-    ] = None,
+    json_file: ResultsFile = None,
+    html_file: PageFile = None,
     instruction: Instruction = None,
     model: ModelName = None,
     processor: Processor = None,

@@ -13,7 +13,7 @@ from torch.optim import AdamW, Optimizer
 from torch.utils.data import DataLoader
 
 from mmrerank.errors import InputError, shorten
-from mmrerank.training.extras import require
+from mmrerank.extras import require
 from mmrerank.training.scoring import pair_logits
 
 __all__ = ["fit", "old_fit", "smart_batching_collate", "smart_batching_collate_text_only"]
@@ -54,7 +54,8 @@ def fit(
     Raises InputError for an unknown scheduler or a loader without examples, MissingExtra without
     the extra `train`.
     """
-    require("accelerate", "datasets", to="train a model")
+    for name in ("accelerate", "datasets"):
+        require(name, to="train a model")
     from mmrerank.cross_encoder.trainer import CrossEncoderTrainer
     from mmrerank.cross_encoder.training_args import CrossEncoderTrainingArguments
     from mmrerank.training.callbacks import (

@@ -56,7 +56,13 @@ _LIBRARIES = (
     _Library("torchao", "no int8 weights", extra="int8"),
     _Library("datasets", "no training", extra="train"),
     _Library("accelerate", "no training; no device_map", extra="train"),
-    _Library("peft", "no LoRA adapters"),
+    _Library("peft", "no LoRA adapters", extra="train"),
+    _Library(
+        "sklearn", "no evaluation, no calibration", extra="train", distribution="scikit-learn"
+    ),
+    _Library("ir_measures", "no ranking metrics", extra="train"),
+    _Library("matplotlib", "no plots in reports", extra="train"),
+    _Library("mteb", "no tasks of MTEB in `mmrerank eval`", extra="mteb"),
 )
 _FFMPEG_REMEDY = "install FFmpeg 4 to 8 with shared libraries (Debian: apt install ffmpeg)"
 
@@ -80,7 +86,7 @@ def _own_package() -> str:
 
 def _look_at(library: _Library) -> Callable[[], str]:
     def look() -> str:
-        if library.extra or library.module == "peft":
+        if library.extra:
             _require_installed(library)
         module = importlib.import_module(library.module)
         detail = _DETAILS.get(library.module)

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from mmrerank.errors import InputError, shorten
-from mmrerank.evaluation.data import EvalData, JudgedPair, json_lines, rebase
+from mmrerank.evaluation.data import EvalData, JudgedPair, json_lines
 from mmrerank.evaluation.trec import read_qrels, read_run
 from mmrerank.inputs import parse_document
+from mmrerank.inputs.relative import rebase
 from mmrerank.types import MODALITIES, Document, Pair
 
 __all__ = ["Candidates", "read_beir"]

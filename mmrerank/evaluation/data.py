@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from os import PathLike
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mmrerank.errors import InputError
-from mmrerank.inputs.modality import scheme_of
-from mmrerank.types import Document, Pair, Part, Text
+from mmrerank.types import Pair
 
-__all__ = ["EvalData", "JudgedPair", "json_lines", "rebase"]
+__all__ = ["EvalData", "JudgedPair", "json_lines"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +72,3 @@ def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             if not isinstance(value, dict):
                 raise InputError(f"{where}: a JSON object is needed, got {type(value).__name__}.")
             yield where, value
-
-
-def rebase(document: Document, folder: Path) -> Document:
-    """The document with its relative paths made absolute, as seen from `folder`."""
-    return Document(tuple(_rebased(part, folder) for part in document))
-
-
-def _rebased(part: Part, folder: Path) -> Part:
-    if isinstance(part, Text) or not isinstance(part.source, (str, PathLike)):
-        return part
-    if isinstance(part.source, str) and scheme_of(part.source) is not None:
-        return part
-    return replace(part, source=str(folder / part.source))

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from mmrerank.errors import InputError, shorten
-from mmrerank.evaluation.data import EvalData, JudgedPair, json_lines, rebase
+from mmrerank.evaluation.data import EvalData, JudgedPair, json_lines
 from mmrerank.evaluation.documents import document_key
 from mmrerank.inputs import parse_document
+from mmrerank.inputs.relative import rebase
 from mmrerank.types import Document, Pair
 
 __all__ = ["read_jsonl"]

@@ -14,8 +14,8 @@ from mmrerank.errors import InputError
 from mmrerank.evaluation.classification import binary_metrics
 from mmrerank.evaluation.data import EvalData
 from mmrerank.evaluation.evaluator import one_score_a_pair
-from mmrerank.evaluation.extras import require
 from mmrerank.evaluation.metrics import correlations, f1_of_classes
+from mmrerank.extras import require
 
 __all__ = ["CUTOFFS", "Measured", "calibration_error", "measure", "probabilities"]
 
@@ -118,7 +118,7 @@ def _of_rankings(
     data: EvalData, run: Mapping[str, Mapping[str, float]], cutoffs: Sequence[int]
 ) -> dict[str, float]:
     """Mean over all queries that have a relevant document; one without any candidate counts 0."""
-    ir = require("ir_measures")
+    ir = require("ir_measures", to="evaluate")
     qrels = {
         query: {document: int(grade) for document, grade in grades.items()}
         for query, grades in data.judgements.items()

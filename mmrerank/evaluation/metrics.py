@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mmrerank.evaluation.extras import require
+from mmrerank.extras import require
 
 __all__ = [
     "BestAccuracy",
@@ -108,12 +108,12 @@ def average_precision(scores: Array, labels: Array) -> float:
     """Area under the steps of the precision-recall curve; 0 where no label is positive."""
     if not np.any(labels):
         return 0.0
-    return float(require("sklearn.metrics").average_precision_score(labels, scores))
+    return float(require("sklearn.metrics", to="evaluate").average_precision_score(labels, scores))
 
 
 def f1_of_classes(predicted: Array, labels: Array) -> dict[str, float]:
     """F1 over several classes: keys f1_macro, f1_micro, f1_weighted."""
-    f1_score = require("sklearn.metrics").f1_score
+    f1_score = require("sklearn.metrics", to="evaluate").f1_score
     return {
         f"f1_{average}": float(f1_score(labels, predicted, average=average))
         for average in ("macro", "micro", "weighted")
@@ -124,13 +124,13 @@ def correlations(wanted: Sequence[float], scores: Array) -> tuple[float, float]:
     """Pearson's and Spearman's; NaN where all numbers of one side are equal."""
     if np.ptp(np.asarray(wanted, dtype=float)) == 0 or np.ptp(scores) == 0:
         return float("nan"), float("nan")
-    stats = require("scipy.stats")
+    stats = require("scipy.stats", to="evaluate")
     return float(stats.pearsonr(wanted, scores)[0]), float(stats.spearmanr(wanted, scores)[0])
 
 
 def ranking_scores(is_relevant: Sequence[int], scores: Any, at_k: int) -> RankingScores:
     """How well scores rank the documents of one query. A lone relevant document counts 1."""
-    sklearn = require("sklearn.metrics")
+    sklearn = require("sklearn.metrics", to="evaluate")
     relevant, scores = np.asarray(is_relevant), np.asarray(scores)
     # The last of equal scores comes first, as in sentence-transformers.
     order = np.argsort(scores)[::-1]

@@ -12,7 +12,7 @@ import numpy as np
 
 from mmrerank.errors import InputError, shorten
 from mmrerank.evaluation.evaluator import Scorer, one_score_a_pair
-from mmrerank.evaluation.extras import require
+from mmrerank.extras import require
 from mmrerank.types import MODALITIES
 
 __all__ = ["MTEBReranker", "load_task", "run_task"]
@@ -34,7 +34,9 @@ class MTEBReranker:
     ) -> None:
         self.model = model
         self.instruction = instruction
-        self.mteb_model_meta = require("mteb.models", extra="mteb").ModelMeta.create_empty(
+        self.mteb_model_meta = require(
+            "mteb.models", to="run its tasks", extra="mteb"
+        ).ModelMeta.create_empty(
             overwrites={
                 # mteb files results under owner/name.
                 "name": name if name.count("/") == 1 else f"local/{Path(name).name}",
@@ -83,7 +85,7 @@ def load_task(name: str) -> Any:
 
     The file is run. Raises InputError where there is no such task, MissingExtra without mteb.
     """
-    mteb = require("mteb", extra="mteb")
+    mteb = require("mteb", to="run its tasks", extra="mteb")
     path, _, attribute = name.rpartition(":")
     if path.endswith(".py"):
         return _task_of_file(Path(path), attribute)
@@ -112,7 +114,7 @@ def run_task(model: MTEBReranker, task: Any, *, batch_size: int = 32) -> dict[st
     Nothing is read from or written to mteb's folder of results: they are kept by the model's name
     alone, and its weights may have changed. Raises InputError for a task that no reranker can do.
     """
-    mteb = require("mteb", extra="mteb")
+    mteb = require("mteb", to="run its tasks", extra="mteb")
     if task.metadata.type != "Reranking" and not task.metadata.type.endswith("Reranking"):
         raise InputError(
             f"{task.metadata.name} is a task of the kind {task.metadata.type}; a reranker needs "

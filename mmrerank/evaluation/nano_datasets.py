@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from mmrerank.errors import InputError, shorten
-from mmrerank.evaluation.extras import require
+from mmrerank.extras import require
 from mmrerank.types import MODALITIES
 
 __all__ = ["NAMES", "Source", "read_samples", "shown_source"]
@@ -104,7 +104,7 @@ def _rows(source: Source, subset: str, split: str) -> Iterable[Mapping[str, Any]
         if split not in source.get(subset, {}):
             raise InputError(f"the given tables have no [{subset!r}][{split!r}].")
         return source[subset][split]
-    datasets = require("datasets")
+    datasets = require("datasets", to="read NanoBEIR")
     try:
         if files := _files(source, subset, split):
             reader = _READERS[files[0].suffix]

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import ModuleType
 from typing import Any
 
-from mmrerank.errors import CheckpointError, InputError, MissingExtra, WrongArgument
+from mmrerank.errors import CheckpointError, InputError, WrongArgument
+from mmrerank.extras import require
 
 __all__ = ["adapter_errors", "merge_into_weights", "require_peft"]
 
 
-def require_peft() -> ModuleType:
+def require_peft() -> Any:
     """The peft library. Raises MissingExtra where it is not installed."""
-    try:
-        import peft
-    except ImportError as error:
-        raise MissingExtra("Adapters need the extra: pip install 'mmrerank[train]'") from error
-    return peft
+    return require("peft", to="use adapters")
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from transformers import TrainingArguments
 from transformers.training_args import ParallelMode
 
 from mmrerank.errors import InputError, shorten
-from mmrerank.training.extras import require
+from mmrerank.extras import require
 from mmrerank.training.samplers import (
     BatchSamplers,
     DefaultBatchSampler,
@@ -88,7 +88,8 @@ class CrossEncoderTrainingArguments(TrainingArguments):
     )
 
     def __post_init__(self) -> None:
-        require("accelerate", "datasets", to="train a model")
+        for name in ("accelerate", "datasets"):
+            require(name, to="train a model")
         if self.warmup_ratio is not None and self.warmup_steps == 0:
             logger.warning("warmup_ratio is deprecated; give the ratio as warmup_steps")
             self.warmup_steps, self.warmup_ratio = self.warmup_ratio, None

@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmrerank.errors import CheckpointError, InputError, MissingExtra, shorten
+from mmrerank.errors import CheckpointError, InputError, shorten
+from mmrerank.extras import require
 from mmrerank.specs.st_format import read_json, write_json
 
 __all__ = [
     "CALIBRATION_FILE",
     "Calibration",
     "Method",
-    "expected_calibration_error",
     "fit_calibration",
     "read_calibration",
     "write_calibration",
@@ -88,6 +88,9 @@ def fit_calibration(
     logits: (num_pairs,). labels: 0 or 1 each. Raises InputError for other labels, fewer than
     `num_folds` pairs of a label, or logits that are no numbers; MissingExtra without scikit-learn.
     """
+    # Here, since calibrated models are loaded without metrics.
+    from mmrerank.evaluation.measure import calibration_error
+
     if method not in _METHODS:
         raise InputError(f"method={shorten(method)}: allowed are {', '.join(_METHODS)}")
     if num_folds < 2:
@@ -108,27 +111,13 @@ def fit_calibration(
     return Calibration(
         method,
         num_pairs=len(xs),
-        ece_before=expected_calibration_error(sigmoid, ys),
-        ece_after=expected_calibration_error(held_out, ys),
+        ece_before=calibration_error(sigmoid, ys),
+        ece_after=calibration_error(held_out, ys),
         slope=whole.slope,
         intercept=whole.intercept,
         logits=whole.logits,
         probabilities=whole.probabilities,
     )
-
-
-def expected_calibration_error(
-    probabilities: Sequence[float] | Floats, labels: Labels, *, num_bins: int = 10
-) -> float:
-    """How far, on average, a probability is from the share of relevant pairs among its like.
-
-    probabilities: (num_pairs,) in 0..1. labels: 0 or 1 each. Bins are of equal width.
-    """
-    values = np.asarray(probabilities, dtype=np.float64)
-    truth = np.asarray(labels, dtype=np.float64)
-    bins = np.minimum((values * num_bins).astype(np.int64), num_bins - 1)
-    gaps = np.bincount(bins, weights=values - truth, minlength=num_bins)
-    return float(np.abs(gaps).sum() / len(values))
 
 
 def write_calibration(folder: Path, calibration: Calibration | None) -> None:
@@ -183,7 +172,7 @@ def _checked(logits: Any, labels: Any, num_folds: int) -> tuple[Floats, Floats]:
 
 
 def _folds(xs: Floats, ys: Floats, num_folds: int) -> Any:
-    selection = _sklearn("model_selection")
+    selection = require("sklearn.model_selection", to="calibrate")
     folds = selection.StratifiedKFold(num_folds, shuffle=True, random_state=0)
     return folds.split(xs, ys)
 
@@ -206,24 +195,19 @@ def _platt(xs: Floats, ys: Floats) -> Mapping[str, Any]:
     pairs = np.concatenate([xs, xs])[:, None]
     both = np.repeat([1.0, 0.0], len(xs))
     weights = np.concatenate([target, 1 - target])
-    model = _sklearn("linear_model").LogisticRegression(C=np.inf, max_iter=1_000)
+    model = require("sklearn.linear_model", to="calibrate").LogisticRegression(
+        C=np.inf, max_iter=1_000
+    )
     model.fit(pairs, both, sample_weight=weights)
     return {"slope": float(model.coef_[0, 0]), "intercept": float(model.intercept_[0])}
 
 
 def _isotonic(xs: Floats, ys: Floats) -> Mapping[str, Any]:
-    model = _sklearn("isotonic").IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
+    model = require("sklearn.isotonic", to="calibrate").IsotonicRegression(
+        y_min=0, y_max=1, out_of_bounds="clip"
+    )
     model.fit(xs, ys)
     return {
         "logits": tuple(model.X_thresholds_.tolist()),
         "probabilities": tuple(model.y_thresholds_.tolist()),
     }
-
-
-def _sklearn(module: str) -> Any:
-    from importlib import import_module
-
-    try:
-        return import_module(f"sklearn.{module}")
-    except ImportError as error:
-        raise MissingExtra("calibration needs the extra: pip install 'mmrerank[train]'") from error

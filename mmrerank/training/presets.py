@@ -102,7 +102,7 @@ def multimodal_reranker(model: Adaptable, **changes: Any) -> Preset:
         "learning_rate": 1e-4,
         "num_train_epochs": 1,
         "per_device_train_batch_size": 17,  # a positive and its negatives
-        "warmup_ratio": 0.05,
+        "warmup_steps": 0.05,
         "lr_scheduler_type": "cosine",
         **changes,
     }

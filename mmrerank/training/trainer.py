@@ -20,7 +20,6 @@ from mmrerank.training.callbacks import ZeroGradCallback, name_project
 from mmrerank.training.cards.callback import CrossEncoderModelCardCallback
 from mmrerank.training.collator import CrossEncoderDataCollator
 from mmrerank.training.components import LossComponents
-from mmrerank.training.extras import require
 from mmrerank.training.given import read_arguments, read_model, read_prompts
 from mmrerank.training.labels import check_labels
 from mmrerank.training.renaming import renamed
@@ -74,7 +73,6 @@ class RerankerTrainer(Trainer):
         optimizer_cls_and_kwargs: tuple[type[Any], dict[str, Any]] | None = None,
         preprocess_logits_for_metrics: Callable[..., Any] | None = None,
     ) -> None:
-        require("accelerate", "datasets", to="train a model")
         args = self.args = read_arguments(args, self.training_args_class)
         self.model_init = model_init
         self._model_in_losses: Any = None

@@ -35,7 +35,7 @@ def test_kind_names_each_kind_once_in_the_order_of_the_parts():
     assert kind_of(document) == "image + text + pdf"
 
 
-def test_rebase_changes_relative_paths_only():
+def test_rebase_pair_changes_query_and_document():
     parts = (Text("a.png"), Image("b.png"), Audio("/c.wav"), Video("https://example.org/d.mp4"))
     pair = Pair(0, Document((Image(Path("q.png")),)), Document(parts))
     moved = rebase_pair(pair, Path("/shelf"))

@@ -54,7 +54,7 @@ def test_library_that_breaks_when_imported_is_broken_with_its_reason(monkeypatch
     monkeypatch.delitem(sys.modules, "peft", raising=False)
     finding = look_at("peft")
     assert (finding.state, finding.found) == ("broken", "RuntimeError: built for another torch")
-    assert finding.remedy == "pip install peft"
+    assert finding.remedy == "pip install 'mmrerank[train]'"
 
 
 def test_hidden_torchcodec_costs_little_and_names_ffmpeg(monkeypatch):

@@ -100,6 +100,8 @@ def test_calibration_error_is_the_gap_between_prediction_and_truth():
     assert calibration_error(predicted, np.array([1, 1, 0, 0])) == pytest.approx(0.05)
     assert calibration_error(predicted, np.array([0, 0, 1, 1])) == pytest.approx(0.95)
     assert calibration_error(np.array([1.0, 0.0]), np.array([1, 0])) == 0.0
+    # bin 0.2: (0.2 + 0.25 - 1) = 0.55 off; bin 0.9: (0.95 - 1) = 0.05 off; over three pairs
+    assert calibration_error([0.2, 0.25, 0.95], [0, 1, 1]) == pytest.approx(0.2)
 
 
 def test_logits_become_probabilities_and_probabilities_stay():

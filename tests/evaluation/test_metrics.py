@@ -10,8 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sentence_transformers.sentence_transformer.evaluation import BinaryClassificationEvaluator
 
-from mmrerank.errors import MissingExtra
-from mmrerank.evaluation import extras
 from mmrerank.evaluation.documents import document_key, listed
 from mmrerank.evaluation.metrics import (
     average_precision,
@@ -74,11 +72,6 @@ def test_lone_document_is_ranked_right_if_it_is_relevant(is_relevant, ndcg):
 def test_relevant_document_behind_the_cut_off_has_no_reciprocal_rank():
     assert ranking_scores([0, 0, 1], [0.9, 0.8, 0.1], 2).mrr == 0.0
     assert ranking_scores([0, 0, 1], [0.9, 0.8, 0.1], 3).mrr == pytest.approx(1 / 3)
-
-
-def test_missing_library_names_the_extra():
-    with pytest.raises(MissingExtra, match=r"pip install 'mmrerank\[train\]'"):
-        extras.require("no_such_library_of_metrics.inner")
 
 
 def test_documents_of_equal_content_have_equal_keys():

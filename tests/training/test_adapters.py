@@ -344,6 +344,7 @@ def test_adapter_on_a_joint_projection_is_seen_in_the_last_layer(folder_of, tmp_
     np.testing.assert_allclose(peers(tmp_path).predict(PAIRS), model.predict(PAIRS), atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:.*(tie_word_embeddings|save_embedding_layers)")
 def test_adapter_on_the_output_layer_is_seen(folder_of, tmp_path):
     model = ours(folder_of("qwen3"))
     model.add_adapter(lora(target_modules=["lm_head"]))

@@ -15,9 +15,9 @@ from sklearn.isotonic import IsotonicRegression
 
 from mmrerank import CrossEncoder
 from mmrerank.errors import CheckpointError, InputError, MissingExtra
+from mmrerank.evaluation.measure import calibration_error
 from mmrerank.training.calibration import (
     Calibration,
-    expected_calibration_error,
     fit_calibration,
     read_calibration,
     write_calibration,
@@ -85,14 +85,8 @@ def test_error_after_is_of_pairs_that_were_not_fitted_on():
     random = np.random.default_rng(0)
     logits, labels = random.normal(size=60), random.integers(0, 2, 60)
     found = fit_calibration(logits, labels, "isotonic")
-    on_itself = expected_calibration_error(found(torch.from_numpy(logits)).numpy(), labels)
+    on_itself = calibration_error(found(torch.from_numpy(logits)).numpy(), labels)
     assert on_itself < 0.01 < found.ece_after
-
-
-def test_expected_calibration_error_of_a_worked_example():
-    # bin 0.2: (0.2 + 0.25 - 1) = 0.55 off; bin 0.9: (0.95 - 1) = 0.05 off; over three pairs
-    assert expected_calibration_error([0.2, 0.25, 0.95], [0, 1, 1]) == pytest.approx(0.2)
-    assert expected_calibration_error([0.0, 1.0], [0, 1]) == 0
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from pathlib import Path
 
@@ -142,6 +144,16 @@ def test_picture_that_was_replaced_is_scored_anew(tmp_path):
         found.append(scored_by_teacher(teacher, data, cache)["labels"][0][0])
     assert found[0] == found[1] != found[2]
     assert len(cache) == 2
+
+
+def test_picture_in_a_data_uri_is_no_path(tmp_path):
+    stored = io.BytesIO()
+    Image.effect_noise((64, 64), 50).convert("RGB").save(stored, "PNG")  # long: no file name
+    uri = f"data:image/png;base64,{base64.b64encode(stored.getvalue()).decode()}"
+    data = Dataset.from_dict({"query": ["red"], "documents": [[{"image": uri}]]})
+    teacher = CrossEncoder(str(build_qwen3_vl(tmp_path / "vl")), device="cpu")
+    cache = ScoreCache(tmp_path / "s.jsonl")
+    assert len(scored_by_teacher(teacher, data, cache)) == len(cache) == 1
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from mmrerank.evaluation.extras import require
+from mmrerank.extras import require
 
 __all__ = ["AFTER", "BEFORE", "FAINT", "NEGATIVE", "POSITIVE", "draw", "label_axes"]
 
@@ -30,7 +30,7 @@ def draw(name: str, paint: Callable[[Any], None]) -> str:
 
     paint: draws on the axes it is given.
     """
-    matplotlib = require("matplotlib")
+    matplotlib = require("matplotlib", to="draw a report")
     settings = {
         "svg.fonttype": "none",  # letters stay letters: they can be searched, and are small
         "svg.hashsalt": name,
@@ -52,7 +52,9 @@ def draw(name: str, paint: Callable[[Any], None]) -> str:
     }
     with matplotlib.rc_context(settings):
         # Figure, not pyplot: no window system, nothing kept in a global list.
-        figure = require("matplotlib.figure").Figure((_WIDTH_INCH, _HEIGHT_INCH), layout="tight")
+        figure = require("matplotlib.figure", to="draw a report").Figure(
+            (_WIDTH_INCH, _HEIGHT_INCH), layout="tight"
+        )
         paint(figure.add_subplot())
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from mmrerank.evaluation.extras import require
 from mmrerank.evaluation.measure import calibration_error, probabilities
 from mmrerank.evaluation.report.content import EvalReport
 from mmrerank.evaluation.report.drawing import (
@@ -20,6 +19,7 @@ from mmrerank.evaluation.report.drawing import (
     draw,
     label_axes,
 )
+from mmrerank.extras import require
 
 __all__ = ["plots_of"]
 
@@ -122,7 +122,7 @@ def _paint_scores(axes: Any, scores: Any, labels: Any) -> None:
 
 
 def _paint_precision(axes: Any, scores: Any, labels: Any) -> None:
-    curve = require("sklearn.metrics").precision_recall_curve
+    curve = require("sklearn.metrics", to="draw a report").precision_recall_curve
     precision, recall, _ = curve(labels, scores)
     axes.step(recall, precision, where="post", color=AFTER)
     axes.axhline(labels.mean(), color=BEFORE, linestyle="--", linewidth=1.2)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 from dataclasses import replace
-from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mmrerank.inputs import modality_of_string, parse_document
-from mmrerank.inputs.modality import is_data_uri, scheme_of
+from mmrerank.inputs.relative import rebase
 from mmrerank.types import Document, Part, Text
 
 __all__ = ["plain_document"]
@@ -22,8 +21,7 @@ def plain_document(
 ) -> str | dict[str, Any]:
     """A text as it is, else the unified input dict, fit for JSON and equal in meaning.
 
-    folder: what relative paths start from; they may lead out of it, since whether a file may be
-    read is for the MediaPolicy of the model to say. Nothing is opened.
+    folder: what relative paths start from. Nothing is opened.
     Raises InputError for what is no document, naming `where`.
     """
     parsed = parse_document(value, where=where, takes_media=takes_media)
@@ -31,29 +29,16 @@ def plain_document(
         is_text = modality_of_string(text.text, takes_media=takes_media) == "text"
         # A text that looks like a path keeps its wrapping: a bare one would be opened.
         return text.text if is_text else {"text": text.text}
-    return Document(tuple(_plain(part, folder) for part in parsed)).to_dict()
+    rebased = rebase(parsed, folder)
+    return Document(tuple(_plain(part) for part in rebased)).to_dict()
 
 
-def _plain(part: Part, folder: Path) -> Part:
-    return (
-        part if isinstance(part, Text) else replace(part, source=_plain_source(part.source, folder))
-    )
+def _plain(part: Part) -> Part:
+    return part if isinstance(part, Text) else replace(part, source=_plain_source(part.source))
 
 
-def _plain_source(source: Any, folder: Path) -> Any:
+def _plain_source(source: Any) -> Any:
     if isinstance(source, bytes):
         # The key says which modality it is; the first bytes say which format.
         return f"data:application/octet-stream;base64,{base64.b64encode(source).decode('ascii')}"
-    if isinstance(source, np.ndarray):
-        return source.tolist()
-    if isinstance(source, (list, tuple)):
-        return [_absolute(frame, folder) for frame in source]
-    return _absolute(source, folder)
-
-
-def _absolute(source: Any, folder: Path) -> Any:
-    if isinstance(source, PathLike):
-        return str(folder / fspath(source))
-    if not isinstance(source, str) or is_data_uri(source) or scheme_of(source) is not None:
-        return source
-    return str(folder / source)
+    return source.tolist() if isinstance(source, np.ndarray) else source

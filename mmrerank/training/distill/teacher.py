@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from tqdm.auto import tqdm
 
 from mmrerank.errors import InputError
 from mmrerank.inputs import parse_document
-from mmrerank.inputs.modality import scheme_of
+from mmrerank.inputs.relative import is_path
 from mmrerank.training.data import form_of
 from mmrerank.training.data._datasets import dataset_of_columns
 from mmrerank.training.distill.cache import ScoreCache
@@ -148,7 +147,7 @@ def _part_key(part: Any) -> Sequence[Any]:
         return ["text", part.text]
     source = part.source
     settings = [part.modality, repr(getattr(part, "page", None))]
-    if isinstance(source, os.PathLike) or (isinstance(source, str) and scheme_of(source) is None):
+    if is_path(source):
         path = Path(source)
         if path.is_file():
             return [*settings, hashlib.sha256(path.read_bytes()).hexdigest()]

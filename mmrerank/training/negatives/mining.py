@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmrerank.errors import InputError, shorten
+from mmrerank.extras import require
 from mmrerank.training.data._datasets import dataset_of_columns
-from mmrerank.training.extras import require
 from mmrerank.training.negatives.choosing import choose, strike_out
 from mmrerank.training.negatives.collection import Collection, collect
 from mmrerank.training.negatives.embedding import EmbeddingOptions, Side, embed

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mmrerank.training.extras import require
+from mmrerank.extras import require
 from mmrerank.training.samplers.base import DefaultBatchSampler, reseed
 
 __all__ = ["NoDuplicatesBatchSampler"]

@@ -1,4 +1,5 @@
 """Graded pairs of sentences, as of a benchmark of similarity, with fit()."""
+# mypy: disable-error-code="var-annotated,arg-type,has-type"
 
 import json
 import os
