@@ -13,9 +13,9 @@ import statistics
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from datasets.utils.logging import disable_progress_bar as disable_datasets_progress_bar
@@ -33,8 +33,9 @@ __all__ = ["main"]
 
 _TORCH_THREADS = 2
 _MOST_LOSS_DIFFERENCE = 0.02
-_SHAPES = {"minilm": build_minilm_shape, "lm": build_lm_shape, "vl": build_vl_shape}
-_TINY_SHAPES = {"minilm": build_bert, "lm": build_qwen3, "vl": build_qwen3_vl}
+_Builders: TypeAlias = dict[str, Callable[[Path], Path]]
+_SHAPES: _Builders = {"minilm": build_minilm_shape, "lm": build_lm_shape, "vl": build_vl_shape}
+_TINY_SHAPES: _Builders = {"minilm": build_bert, "lm": build_qwen3, "vl": build_qwen3_vl}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +68,14 @@ def measure(work: Work, folder: Path, num_rounds: int) -> Row:
         "ours, padded": Contestant(OURS, folder, work, dataset, packed=False),
     }
 
-    def prepare(name: str) -> None:
-        for contestant in named.values():
-            contestant.release()
-        named[name].prepare()
+    def prepare(contestant: Contestant) -> None:
+        for other in named.values():
+            other.release()
+        contestant.prepare()
 
     num_tokens = _count_tokens(named["ours"])
-    times = time_in_turns(
-        named, num_rounds, prepare={name: lambda name=name: prepare(name) for name in named}
-    )
+    preparing = {name: partial(prepare, contestant) for name, contestant in named.items()}
+    times = time_in_turns(named, num_rounds, prepare=preparing)
     checks: dict[str, float] = {}
     for name, contestant in named.items():
         median_s = times.median_s(name)
@@ -126,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     set_verbosity_error()
     facts = machine_facts(torch.get_num_threads())
     print("\n".join(f"{name}: {value}" for name, value in facts.items()), end="\n\n")
-    builders: dict[str, Callable[[Path], Path]] = _TINY_SHAPES if given.tiny else _SHAPES
+    builders = _TINY_SHAPES if given.tiny else _SHAPES
     rows = []
     with tempfile.TemporaryDirectory() as made:
 
