@@ -41,6 +41,7 @@ fuzz: install-dev
 bench: install-dev
 	$(BIN)/python -m benchmarks.loading --json benchmarks/results/loading.json
 	$(BIN)/python -m benchmarks.growth --json benchmarks/results/growth.json
+	$(BIN)/python -m benchmarks.training --json benchmarks/results/training.json
 	$(BIN)/python -m benchmarks.vs_peer --json benchmarks/results/vs_peer.json; \
 		missed=$$?; $(BIN)/python -m benchmarks.plot && exit $$missed
 

@@ -48,7 +48,7 @@ def works(*, is_tiny: bool = False) -> list[Work]:
     """The rows of the table. is_tiny: two short steps each, to show that it runs."""
     least, most, most_lm = (4, 12, 12) if is_tiny else (20, 250, 160)
     px = 64 if is_tiny else _PICTURE_PX
-    steps = (2, 2, 2, 2) if is_tiny else (8, 3, 3, 3)
+    steps = (2, 2, 2, 2) if is_tiny else (8, 3, 3, 2)
     recipe_batch = 1 + (2 if is_tiny else _NUM_NEGATIVES)
     group = {"num_hard": 1 if is_tiny else 3, "most": most_lm, "least": least}
     return [
