@@ -45,7 +45,9 @@ class CrossEncoder(Stored):
     move a little. sound_of_video: a clip's sound track is scored with it, where the model takes
     sound. media_cache, prefix_cache: how much is kept between calls of what media have become in
     their towers, and of the beginnings of prompts, in bytes or as "2GiB"; 0 keeps nothing. They are
-    emptied when weights change. The other arguments are those of the peer: modules, device,
+    emptied when weights change. scale: of the scores: "native" as the checkpoint has it, "logit"
+    any number, "probability" 0 to 1. cutoff_layer: for models that can score after an earlier
+    layer, which one. The other arguments are those of the peer: modules, device,
     prompts, default_prompt_name, cache_folder, trust_remote_code, revision, local_files_only,
     token, model_kwargs, processor_kwargs, config_kwargs, num_labels, max_length, activation_fn,
     keep_in_fp32_modules.
@@ -92,6 +94,8 @@ class CrossEncoder(Stored):
         media_policy: MediaPolicy | None = None,
         fast_decode: bool | None = None,
         sound_of_video: bool | None = None,
+        scale: Literal["native", "logit", "probability"] = "native",
+        cutoff_layer: int | None = None,
         media_cache: int | str = "256MiB",
         prefix_cache: int | str = "256MiB",
     ) -> None:
@@ -111,6 +115,8 @@ class CrossEncoder(Stored):
                 default_prompt_name=default_prompt_name,
                 fast_decode=fast_decode,
                 sound_of_video=sound_of_video,
+                scale=scale,
+                cutoff_layer=cutoff_layer,
             ),
         )
         built = build(model_name_or_path, modules, wishes)

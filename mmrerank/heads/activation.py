@@ -44,6 +44,8 @@ def activation_by_name(
     """
     if not name:
         return default_activation(num_labels)
+    if name == "probability":
+        return nn.Sigmoid() if num_labels == 1 else nn.Softmax(dim=-1)
     if name in _SHORT:
         return _SHORT[name]()
     if not (name.startswith("torch.") or trust_remote_code):

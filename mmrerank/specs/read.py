@@ -13,8 +13,10 @@ from mmrerank.errors import SpecError
 from mmrerank.specs.schema import (
     BudgetSpec,
     HeadSpec,
+    ListwiseSpec,
     LoraSpec,
     MatchSpec,
+    ModelSpec,
     PixelBudget,
     ProcessorSpec,
     TemplateSpec,
@@ -53,6 +55,9 @@ def read_processor(folder: Path) -> ProcessorSpec:
     data["budget"] = _budget(data.get("budget", {}), path)
     data["truncation"] = _section(TruncationSpec, data.get("truncation", {}), path, "truncation")
     data["lora"] = _section(LoraSpec, data.get("lora", {}), path, "lora")
+    data["model"] = _section(ModelSpec, data.get("model", {}), path, "model")
+    if "listwise" in data:
+        data["listwise"] = _section(ListwiseSpec, data["listwise"], path, "listwise")
     return _section(ProcessorSpec, data, path, "")
 
 
@@ -120,8 +125,10 @@ def _refuse_unknown(data: Mapping[str, Any], known: set[str], path: Path, sectio
 def _checked(value: Any, hint: Any, where: str) -> Any:
     """Lists become tuples; literals and scalars must be of the declared type."""
     if get_origin(hint) is tuple:
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise SpecError(f"{where} = {value!r}: needs a list of strings")
+        kind = int if int in get_args(hint) else str
+        if not isinstance(value, list) or not all(type(item) is kind for item in value):
+            words = "whole numbers" if kind is int else "strings"
+            raise SpecError(f"{where} = {value!r}: needs a list of {words}")
         return tuple(value)
     choices = [arg for arg in get_args(hint) if isinstance(arg, str)]
     if choices and value not in choices:

@@ -6,19 +6,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, Literal
 
-from mmrerank.errors import CheckpointError, InputError
+from mmrerank.errors import InputError
+from mmrerank.specs.decider import CHECKPOINT, GUESS, USER, Decider, SpecOverrides
 from mmrerank.specs.facts import CheckpointFacts
 from mmrerank.specs.folders import find_processor, list_processors
 from mmrerank.specs.match import best_match
+from mmrerank.specs.resolve_head import decide_head
 from mmrerank.specs.schema import (
     BudgetSpec,
-    HeadSpec,
-    PixelBudget,
-    ProcessorSpec,
+    ModelSpec,
     ResolvedSpec,
     TemplateSpec,
     TruncationSpec,
@@ -28,55 +27,6 @@ from mmrerank.types import MODALITIES, DecodeBudget, Modality
 __all__ = ["SpecOverrides", "resolve"]
 
 logger = logging.getLogger(__name__)
-
-USER, CHECKPOINT, GUESS = "user", "checkpoint", "guess"
-
-
-@dataclass(frozen=True, slots=True)
-class SpecOverrides:
-    """What the caller says about a checkpoint; None leaves the decision to the files.
-
-    head: given when the caller has put the modules together. fast_decode, sound_of_video: see
-    DecodeBudget.
-    """
-
-    processor: str | Path | None = None
-    head: HeadSpec | None = None
-    image: PixelBudget | None = None
-    chat_template: str | None = None
-    max_length: int | None = None
-    prompts: Mapping[str, str] | None = None
-    default_prompt_name: str | None = None
-    fast_decode: bool | None = None
-    sound_of_video: bool | None = None
-
-
-@dataclass(slots=True)
-class _Decider:
-    """Facts at hand while deciding, and the note of where each answer came from."""
-
-    facts: CheckpointFacts
-    user: SpecOverrides
-    folder: ProcessorSpec | None
-    sources: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def folder_source(self) -> str:
-        """Name of the folder as a source; one that the user named counts as the user's word."""
-        assert self.folder is not None
-        kind = (
-            USER
-            if self.user.processor is not None
-            else (GUESS if self.folder.guess else "processor")
-        )
-        return f"{kind}: {self.folder.name}"
-
-    @property
-    def has_st_form(self) -> bool:
-        """Whether the checkpoint's own ST files decide; they do not when the user named a
-        processor.
-        """
-        return self.user.processor is None and bool(self.facts.st.modules)
 
 
 def resolve(facts: CheckpointFacts, user: SpecOverrides | None = None) -> ResolvedSpec:
@@ -92,7 +42,7 @@ def resolve(facts: CheckpointFacts, user: SpecOverrides | None = None) -> Resolv
         if user.processor is not None
         else best_match(facts, list_processors())
     )
-    decider = _Decider(facts, user, folder)
+    decider = Decider(facts, user, folder)
     template = _decide_template(decider)
     prompts, default_prompt_name = _decide_prompts(decider)
     spec = ResolvedSpec(
@@ -100,10 +50,12 @@ def resolve(facts: CheckpointFacts, user: SpecOverrides | None = None) -> Resolv
         family=folder.name if folder else "sentence-transformers",
         modalities=_decide_modalities(decider),
         template=template,
-        head=_decide_head(decider),
+        head=decide_head(decider),
         budget=_decide_budget(decider),
         truncation=_decide_truncation(decider, template),
         dtype=folder.dtype if folder else "",
+        listwise=folder.listwise if folder else None,
+        model=folder.model if folder else ModelSpec(),
         prompts=prompts,
         default_prompt_name=default_prompt_name,
         sources=decider.sources,
@@ -120,65 +72,7 @@ def resolve(facts: CheckpointFacts, user: SpecOverrides | None = None) -> Resolv
     return spec
 
 
-def _decide_head(decider: _Decider) -> HeadSpec:
-    facts, folder = decider.facts, decider.folder
-    head = _st_head(facts) if decider.has_st_form else None
-    if decider.user.head is not None:
-        head = decider.user.head
-        decider.sources["head"] = f"{USER}: modules"
-    elif head is not None:
-        decider.sources["head"] = f"{CHECKPOINT}: modules.json"
-    elif folder is not None:
-        head = folder.head
-        decider.sources["head"] = decider.folder_source
-    else:
-        raise CheckpointError(
-            f"{facts.name}: nothing in its files says how it scores a pair "
-            f"(model_type={facts.model_type!r}, "
-            f"architecture={facts.architecture!r}, no sentence-transformers files). Name its "
-            "family with "
-            f"processor=..., one of: {', '.join(spec.name for spec in list_processors())}; "
-            "or give a folder of your own."
-        )
-    activation, source = _decide_activation(decider, head)
-    decider.sources["activation"] = source
-    return replace(head, activation=activation)
-
-
-def _st_head(facts: CheckpointFacts) -> HeadSpec | None:
-    logit_score = facts.st.head("LogitScore")
-    if logit_score is not None and "true_token_id" in logit_score.config:
-        return HeadSpec(
-            kind="logit-score",
-            true_token=logit_score.config["true_token_id"],
-            false_token=logit_score.config.get("false_token_id"),
-        )
-    if facts.st.head("Dense") is not None or facts.st.head("Pooling") is not None:
-        return HeadSpec(kind="chain")
-    if facts.st.transformer.get("transformer_task") == "sequence-classification":
-        return HeadSpec(kind="builtin")
-    return None
-
-
-def _decide_activation(decider: _Decider, head: HeadSpec) -> tuple[str, str]:
-    """Order of the peer: config_sentence_transformers.json, then the two older places in
-    config.json.
-    """
-    facts = decider.facts
-    if decider.user.processor is None:
-        for value, file in (
-            (facts.st.model.get("activation_fn"), "config_sentence_transformers.json"),
-            ((facts.config.get("sentence_transformers") or {}).get("activation_fn"), "config.json"),
-            (facts.config.get("sbert_ce_default_activation_function"), "config.json"),
-        ):
-            if value:
-                return str(value), f"{CHECKPOINT}: {file}"
-    if head.activation:
-        return head.activation, decider.sources["head"]
-    return "", "default: sigmoid for one label, else identity"
-
-
-def _decide_template(decider: _Decider) -> TemplateSpec:
+def _decide_template(decider: Decider) -> TemplateSpec:
     facts, user, folder = decider.facts, decider.user, decider.folder
     if user.chat_template is not None:
         decider.sources["template"] = USER
@@ -237,7 +131,7 @@ def _options(facts: CheckpointFacts) -> dict[str, Any]:
     return {key: value for key, value in saved.items() if key not in not_variables}
 
 
-def _decide_prompts(decider: _Decider) -> tuple[dict[str, str], str | None]:
+def _decide_prompts(decider: Decider) -> tuple[dict[str, str], str | None]:
     saved = decider.facts.st.model if decider.user.processor is None else {}
     prompts = {**(saved.get("prompts") or {}), **(decider.user.prompts or {})}
     default = decider.user.default_prompt_name or saved.get("default_prompt_name")
@@ -250,7 +144,7 @@ def _decide_prompts(decider: _Decider) -> tuple[dict[str, str], str | None]:
     return prompts, default
 
 
-def _decide_modalities(decider: _Decider) -> tuple[Modality, ...]:
+def _decide_modalities(decider: Decider) -> tuple[Modality, ...]:
     said = decider.facts.st.modalities
     if decider.has_st_form and said:
         decider.sources["modalities"] = f"{CHECKPOINT}: sentence_bert_config.json"
@@ -263,7 +157,7 @@ def _decide_modalities(decider: _Decider) -> tuple[Modality, ...]:
     return tuple(m for m in MODALITIES if m == "text" or parts[m] in decider.facts.media)
 
 
-def _decide_budget(decider: _Decider) -> BudgetSpec:
+def _decide_budget(decider: Decider) -> BudgetSpec:
     budget, user = _file_budget(decider), decider.user
     decode = budget.decode
     decode = replace(
@@ -283,7 +177,7 @@ def _decide_budget(decider: _Decider) -> BudgetSpec:
     return replace(budget, decode=decode, image=user.image or budget.image)
 
 
-def _processor_pixels(decider: _Decider, kind: Literal["image", "video"]) -> int | None:
+def _processor_pixels(decider: Decider, kind: Literal["image", "video"]) -> int | None:
     """Most pixels that the checkpoint's media processor makes of one picture or frame.
 
     None where it says none, or counts sides: a long strip may then need more than their product.
@@ -296,7 +190,7 @@ def _processor_pixels(decider: _Decider, kind: Literal["image", "video"]) -> int
     return int(most) if most else None
 
 
-def _file_budget(decider: _Decider) -> BudgetSpec:
+def _file_budget(decider: Decider) -> BudgetSpec:
     """ST form: as the checkpoint's media processor says, which the peer does; else the folder's."""
     folder = decider.folder
     if decider.has_st_form or folder is None:
@@ -328,10 +222,10 @@ def _checkpoint_decode_budget(
     )
 
 
-def _decide_truncation(decider: _Decider, template: TemplateSpec) -> TruncationSpec:
+def _decide_truncation(decider: Decider, template: TemplateSpec) -> TruncationSpec:
     rule = TruncationSpec(rule="longest-first" if template.kind == "tokenizer-pair" else "document")
     if decider.folder is not None and not decider.has_st_form:
-        rule = replace(rule, max_length=decider.folder.truncation.max_length)
+        rule = replace(decider.folder.truncation, rule=rule.rule)
     decider.sources["truncation"] = CHECKPOINT if rule.max_length is None else decider.folder_source
     if decider.user.max_length is not None:
         decider.sources["truncation"] = USER

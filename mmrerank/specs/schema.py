@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from mmrerank.errors import SpecError
-from mmrerank.types import MODALITIES, DecodeBudget, Modality
+from mmrerank.specs.budget import BudgetSpec, PixelBudget
+from mmrerank.types import MODALITIES, Modality
 
 __all__ = [
     "BudgetSpec",
     "HeadSpec",
+    "ListwiseSpec",
     "LoraSpec",
     "MatchSpec",
+    "ModelSpec",
     "PixelBudget",
     "ProcessorSpec",
     "ResolvedSpec",
+    "Scale",
     "TemplateSpec",
     "TruncationSpec",
 ]
 
 TemplateKind: TypeAlias = Literal["chat", "tokenizer-pair", "checkpoint"]
-HeadKind: TypeAlias = Literal["logit-score", "builtin", "chain"]
+HeadKind: TypeAlias = Literal["logit-score", "builtin", "chain", "mlp", "layer", "cosine"]
+# What a score is: "logit" any number, "probability" 0 to 1, "similarity" -1 to 1.
+Scale: TypeAlias = Literal["logit", "probability", "similarity"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,11 @@ class TemplateSpec:
     where it has one, else tokenizer-pair.
     content: whether a message's content is a list of typed parts or one string.
     options: further variables of the template, such as add_generation_prompt.
+    tokenize: "parts" where the vendor tokenises pieces of the prompt by themselves and joins their
+    ids; the template writes {{ part }} between them.
+    special_tokens: whether the tokenizer adds its own, such as the end of a T5 sequence; None: only
+    where a media processor holds it, as transformers does.
+    suffix_ids: tokens put behind the prompt, by id. remove: words taken out of what users hand in.
     """
 
     kind: TemplateKind
@@ -61,6 +72,10 @@ class TemplateSpec:
     content: Literal["structured", "flat"] = "structured"
     instruction: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    tokenize: Literal["whole", "parts"] = "whole"
+    special_tokens: bool | None = None
+    suffix_ids: tuple[int, ...] = ()
+    remove: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,76 +85,36 @@ class HeadSpec:
     kind "logit-score": logit of `true_token`, minus that of `false_token` where there is one;
     tokens are
     vocabulary strings or ids. "builtin": the checkpoint's own classifier. "chain": the checkpoint's
-    sentence-transformers modules after the transformer.
+    sentence-transformers modules after the transformer. "mlp": linear layers of the checkpoint's
+    own files on the state of the last token, `weights` their names in order, `between` the
+    activation between them. "layer": the state after `layer` layers through a one-row output layer
+    of its own, `weights` its name with {layer} for the number. "cosine": the state of each document
+    and of the query through the layers of `weights`, then their cosine (see ListwiseSpec).
+    bias, divide: a logit becomes (logit + bias) / divide.
     activation: a name of heads.activation; "" = sigmoid for one label, identity for several.
+    scales: what scores the family can be asked for.
     """
 
     kind: HeadKind
     true_token: str | int | None = None
     false_token: str | int | None = None
     activation: str = ""
+    weights: tuple[str, ...] = ()
+    between: str = "relu"
+    layer: int | None = None
+    bias: float = 0.0
+    divide: float = 1.0
+    scales: tuple[Scale, ...] = ("logit", "probability")
 
     def __post_init__(self) -> None:
         if self.kind == "logit-score" and self.true_token is None:
             raise SpecError('a head of kind "logit-score" needs true_token')
-
-
-@dataclass(frozen=True, slots=True)
-class PixelBudget:
-    """Pixels that a picture, a frame or a clip may use after resizing."""
-
-    min_pixels: int
-    max_pixels: int
-
-    def __post_init__(self) -> None:
-        if not 0 < self.min_pixels <= self.max_pixels:
-            raise SpecError(
-                f"min_pixels={self.min_pixels} and max_pixels={self.max_pixels}: "
-                "need 0 < min_pixels <= max_pixels"
-            )
-
-
-def _enough(num_pixels: int) -> int:
-    """What to leave for a model that takes so many: more for a small one, which sees each pixel.
-
-    Up to a megapixel or so they cost little.
-    """
-    return max(num_pixels, min(_SURPLUS * num_pixels, 1_500_000))
-
-
-_SURPLUS = 256
-
-
-@dataclass(frozen=True, slots=True)
-class BudgetSpec:
-    """Limits of decoding, and of resizing; None leaves resizing to the checkpoint's own media
-    processor.
-
-    video: pixels as the checkpoint's media processor counts them (of a frame, or of the clip).
-    frame: pixels of each frame, for media processors that count all frames of a clip together.
-    processor_kwargs: by "image", "audio" and "video", further arguments that the checkpoint's ST
-    files want handed to its media processor.
-    """
-
-    decode: DecodeBudget = field(default_factory=DecodeBudget)
-    image: PixelBudget | None = None
-    video: PixelBudget | None = None
-    frame: PixelBudget | None = None
-    processor_kwargs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    @property
-    def decoding(self) -> DecodeBudget:
-        """`decode`, with what a fast decoder may shrink to: the pixels that the model takes."""
-        if not self.decode.fast:
-            return self.decode
-        frame = self.frame or self.video
-        image_pixels = self.image.max_pixels if self.image else self.decode.max_image_pixels
-        frame_pixels = frame.max_pixels if frame else self.decode.max_frame_pixels
-        return replace(
-            self.decode,
-            max_image_pixels=image_pixels and _enough(image_pixels),
-            max_frame_pixels=frame_pixels and _enough(frame_pixels),
-        )
+        if self.kind in ("mlp", "layer", "cosine") and not self.weights:
+            raise SpecError(f'a head of kind "{self.kind}" needs weights, names of its layers')
+        if self.divide == 0:
+            raise SpecError("divide=0: a logit cannot be divided by it")
+        if unknown := set(self.scales) - {"logit", "probability", "similarity"}:
+            raise SpecError(f"scales {sorted(unknown)}: allowed are logit, probability, similarity")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,14 +125,52 @@ class TruncationSpec:
     "document": text tokens of the document, from its end. "longest-first": the tokenizer's rule for
     two
     segments, one token at a time from the longer one.
+    max_query_share: of max_length, what the query may take before it is cut itself.
+    max_query_tokens, max_document_tokens: limits of the two sides, where a vendor sets them.
+    suffix_counts: False where what stands behind the document does not count towards max_length.
     """
 
     rule: Literal["document", "longest-first"] = "document"
     max_length: int | None = None
+    max_query_share: float | None = None
+    max_query_tokens: int | None = None
+    max_document_tokens: int | None = None
+    suffix_counts: bool = True
 
     def __post_init__(self) -> None:
-        if self.max_length is not None and self.max_length <= 0:
-            raise SpecError(f"max_length={self.max_length}: needs a number above 0")
+        for name in ("max_length", "max_query_tokens", "max_document_tokens"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise SpecError(f"{name}={value}: needs a number above 0")
+        if self.max_query_share is not None and not 0 < self.max_query_share <= 1:
+            raise SpecError(f"max_query_share={self.max_query_share}: needs a share above 0, to 1")
+
+
+@dataclass(frozen=True, slots=True)
+class ListwiseSpec:
+    """Several documents in one prompt, whose scores depend on each other.
+
+    max_documents, max_tokens: of one prompt (a block). document_token, query_token: the words of
+    the vocabulary whose states stand for a document and for the query.
+    """
+
+    max_documents: int
+    document_token: str
+    query_token: str
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """How the family's weights are loaded.
+
+    task: of transformers' automatic classes, where the head alone does not tell
+    ("feature-extraction", "text-generation", "any-to-any", "seq2seq"). remote_code: the
+    architecture is in the checkpoint's own Python files, so it needs trust_remote_code=True.
+    """
+
+    task: Literal["", "feature-extraction", "text-generation", "any-to-any", "seq2seq"] = ""
+    remote_code: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +196,11 @@ class LoraSpec:
 
 @dataclass(frozen=True, slots=True)
 class ProcessorSpec:
-    """One folder of processors/: everything that is particular to a family."""
+    """One folder of processors/: everything that is particular to a family.
+
+    models: ids of published checkpoints. license: of their weights. notes: a sentence or two for
+    the page of families.
+    """
 
     name: str
     title: str
@@ -192,12 +209,17 @@ class ProcessorSpec:
     template: TemplateSpec
     head: HeadSpec
     modalities: tuple[Modality, ...] = ("text",)
-    budget: BudgetSpec = BudgetSpec()
+    budget: BudgetSpec = field(default_factory=BudgetSpec)
     truncation: TruncationSpec = TruncationSpec()
     dtype: str = (
         ""  # numbers to compute in; "" = those the checkpoint is stored in, as the peer does
     )
     lora: LoraSpec = LoraSpec()
+    listwise: ListwiseSpec | None = None
+    model: ModelSpec = ModelSpec()
+    models: tuple[str, ...] = ()
+    license: str = ""
+    notes: str = ""
     guess: bool = False  # a last resort: using it is announced
 
     def __post_init__(self) -> None:
@@ -224,6 +246,8 @@ class ResolvedSpec:
     budget: BudgetSpec
     truncation: TruncationSpec
     dtype: str = ""
+    listwise: ListwiseSpec | None = None
+    model: ModelSpec = ModelSpec()
     prompts: Mapping[str, str] = field(default_factory=dict)
     default_prompt_name: str | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
