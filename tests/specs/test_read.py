@@ -63,11 +63,11 @@ MISTAKES = {
     "unknown far key": (
         "max_length",
         "zzz",
-        r"\[truncation\].*'zzz'; known keys: max_length, rule",
+        r"\[truncation\].*'zzz'; known keys: max_document_tokens, max_length, ",
     ),
     "unknown section": ("[budget.decode]", "[budget.sound]", r"\[budget\].*'sound'; known keys"),
     "wrong literal": ('"tokenizer-pair"', '"string"', r"\[template\] kind = 'string'.*'chat'"),
-    "wrong head kind": ('"logit-score"', '"mlp"', r"\[head\] kind = 'mlp': allowed are"),
+    "wrong head kind": ('"logit-score"', '"mpl"', r"\[head\] kind = 'mpl': allowed are"),
     "number for text": ('"A family"', "3", r"title = 3: needs str, got int"),
     "text for number": (
         "max_frames = 8",
