@@ -8,13 +8,17 @@ INSTALL := $(UV) pip install --quiet --python $(BIN)/python -c constraints.txt
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 # espeak-ng speaks, sox and ffmpeg (whose libraries torchcodec loads) make and read media, chromium opens web pages.
 SYSTEM_PACKAGES := chromium espeak-ng ffmpeg sox
+# Two processes of one thread each: small models gain nothing from a second thread. Each takes 3 GB; JOBS=4 for more.
+JOBS ?= 2
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest
+PARALLEL := $(PYTEST) --numprocesses $(JOBS) --dist loadfile
 
 .PHONY: help demo test test-all fuzz bench bench-gpu check fix system install install-dev
 
 help:
 	@echo "make demo         rank the demo documents with the model that ships in the package"
 	@echo "make test         run the tests (10 minutes at most)"
-	@echo "make test-all     run the slow tests too (45 minutes at most)"
+	@echo "make test-all     run them and the slow tests (45 minutes at most)"
 	@echo "make fuzz         read 50,000 damaged files; N=1000 for fewer"
 	@echo "make bench        run the benchmarks side by side with the peer (an hour)"
 	@echo "make bench-gpu    the same on a GPU, with published sizes"
@@ -27,12 +31,14 @@ demo: install
 	$(BIN)/mmrerank demo
 
 test: install-dev
-	$(BIN)/pytest
+	$(PARALLEL)
 
-# What needs the internet or an accelerator stays out: neither is there on every machine.
-test-all: install-dev
-	$(BIN)/pytest -m "not network and not gpu"
-	$(BIN)/pytest -m "not network and not gpu" --hide-torchcodec tests/media tests/cross_encoder tests/test_embedded_model.py
+# What needs the internet or an accelerator stays out: neither is there on every machine. Fuzzing makes processes of its own
+# and bounds their seconds. The last line is what somebody without torchcodec has.
+test-all: test
+	$(PARALLEL) -m "slow and not network and not gpu" --ignore tests/fuzzing
+	$(PYTEST) -m "slow and not network and not gpu" tests/fuzzing
+	$(PARALLEL) --hide-torchcodec tests/media tests/cross_encoder tests/test_embedded_model.py
 
 N ?= 50000
 fuzz: install-dev

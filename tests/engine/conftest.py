@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
 import pytest
+import torch
 
 from mmrerank import CrossEncoder
 from tests import checkpoints
@@ -18,6 +19,15 @@ _BUILDERS: dict[str, Callable[..., Any]] = {
     "modernbert": checkpoints.build_modernbert,
     "roberta": checkpoints.build_roberta,
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _two_threads() -> Iterator[None]:
+    """Batches run side by side only where there are two, and `make test` leaves each process one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
