@@ -13,7 +13,7 @@ JOBS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest
 PARALLEL := $(PYTEST) --numprocesses $(JOBS) --dist loadfile
 
-.PHONY: help demo test test-all fuzz bench bench-gpu check fix system install install-dev
+.PHONY: help demo test test-all fuzz bench bench-gpu check fix docs system install install-dev
 
 help:
 	@echo "make demo         rank the demo documents with the model that ships in the package"
@@ -24,6 +24,7 @@ help:
 	@echo "make bench-gpu    the same on a GPU, with published sizes"
 	@echo "make check        format, lint, types, import order: what CI asks"
 	@echo "make fix          let the formatter and linter repair what they can"
+	@echo "make docs         write docs/families.md from processors/"
 	@echo "make system       install FFmpeg, Chromium, espeak-ng and SoX (Debian, needs root)"
 	@echo "make install      make .venv with mmrerank in it; install-dev adds the tools"
 
@@ -63,6 +64,9 @@ check: install-dev
 fix: install-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: install-dev
+	$(BIN)/mmrerank processors --markdown > docs/families.md.new && mv docs/families.md.new docs/families.md
 
 system:
 	$(SUDO) apt-get update -q

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 
 # Read by libraries when they are imported, so set before any of them is.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -10,6 +13,8 @@ os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("OMP_NUM_THREADS", str(min(2, os.cpu_count() or 1)))
+# Where Python files of checkpoints are copied to and run from: one place a process, not the user's.
+os.environ["HF_MODULES_CACHE"] = tempfile.mkdtemp(prefix="mmrerank-modules-")
 
 import ipaddress
 import socket
@@ -27,6 +32,8 @@ if TYPE_CHECKING:
 # Derandomized: a red run can be repeated.
 settings.register_profile("mmrerank", deadline=None, derandomize=True)
 settings.load_profile("mmrerank")
+
+atexit.register(shutil.rmtree, os.environ["HF_MODULES_CACHE"], ignore_errors=True)
 
 _NO_SKIPS = os.environ.get("MMRERANK_NO_SKIPS") == "1"
 

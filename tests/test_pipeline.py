@@ -231,7 +231,9 @@ def test_truncation_is_warned_of_once_a_call(
     results = pipeline.score(_pairs(["bread " * 30] * 40 + ["a"]), options)
     warnings = [r.getMessage() for r in caplog.records if r.name == "mmrerank.pipeline.line"]
     assert len(warnings) == 1
-    assert warnings[0].startswith("40 of the documents were longer")
+    lost = sum(score.num_truncated for score in results if isinstance(score, Score))
+    assert warnings[0].startswith("40 of 41 documents were longer")
+    assert f"cut: {lost:,} tokens were not read" in warnings[0]
     truncated = [score.num_truncated > 0 for score in results if isinstance(score, Score)]
     assert truncated == [True] * 40 + [False]
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from mmrerank.cli import demo, distill, doctor, eval, info, processors, rank, score, train
+from mmrerank.cli import convert, demo, distill, doctor, eval, info, processors, rank, score, train
 from mmrerank.cli._media import CommandWithMedia
 from mmrerank.errors import MMRerankError
 
@@ -55,6 +55,7 @@ app.command("score", cls=CommandWithMedia)(score.score)
 app.command("eval", cls=CommandWithMedia)(eval.evaluate)
 app.command("train", cls=CommandWithMedia)(train.train)
 app.command("distill", cls=CommandWithMedia)(distill.distill)
+app.command("convert")(convert.convert)
 app.command("info")(info.info)
 app.command("processors")(processors.processors)
 app.command("demo")(demo.demo)

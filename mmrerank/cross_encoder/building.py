@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -10,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from mmrerank.cross_encoder.head_modules import HeadSource, complete_modules
 from mmrerank.cross_encoder.transformer import Transformer
 from mmrerank.errors import CheckpointError
 from mmrerank.heads import (
@@ -18,7 +20,7 @@ from mmrerank.heads import (
     Pooling,
     activation_by_name,
     build_head,
-    make_logit_score,
+    checked_layer,
 )
 from mmrerank.models import (
     EMBEDDED_MODEL,
@@ -27,11 +29,15 @@ from mmrerank.models import (
     fetch_checkpoint,
     load_backbone,
     load_head_modules,
+    lower_case_as_stored,
     task_of,
+    with_stored_options,
 )
 from mmrerank.specs import HeadSpec, PixelBudget, ResolvedSpec, SpecOverrides, read_facts, resolve
 
 __all__ = ["Built", "HubOptions", "Wishes", "best_device", "build", "load_options"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,24 +124,70 @@ def _build_from_name(
         local_files_only=hub.local_files_only,
         token=hub.token,
         trust_remote_code=trust,
-        allow_pickle=options.model.get("use_safetensors") is False,
+        allow_pickle=_reads_pickle(options),
     )
     folder = fetch(name, revision=hub.revision)
     base = base_of(folder, fetch)
     files, weights = (base.files, base.weights) if base else (folder, None)
     facts = read_facts(name, files, config_overrides=options.config, config_folder=weights)
+    options = with_stored_options(options, facts)
     spec = resolve(facts, user)
-    task = task_of(spec.head.kind, facts)
+    _check_trust(spec, options, name)
+    options = _without_vendors_code(spec, options, name)
+    task = task_of(spec.head.kind, facts, spec.model.task)
     root = files / facts.st.transformer_path
-    backbone = load_backbone(root, task, options, name=name, dtype=spec.dtype, base=base)
+    layer = checked_layer(spec.head, facts.config, name)
+    backbone = load_backbone(
+        root,
+        task,
+        options,
+        name=name,
+        dtype=spec.dtype,
+        base=base,
+        num_layers=layer,
+        has_own_head=bool(spec.head.weights),
+    )
     # The checkpoint's own modules, unless the head was decided elsewhere.
     is_own_head = spec.sources["head"].startswith("checkpoint")
-    modules = load_head_modules(files, facts, trust_remote_code=trust) if is_own_head else []
-    if spec.head.kind == "logit-score" and not modules:
-        modules = [make_logit_score(spec.head, backbone.tokenizer, name)]
+    modules = (
+        load_head_modules(
+            files, facts, trust_remote_code=trust, allow_pickle=_reads_pickle(options)
+        )
+        if is_own_head
+        else []
+    )
+    source = HeadSource(name, base.weights if base else root, facts.config, backbone)
+    modules = complete_modules(modules, spec.head, source)
+    lower_case_as_stored(backbone.tokenizer, facts)
     transformer = Transformer.from_backbone(backbone, facts)
     activation = _activation(spec, modules, transformer, trust_remote_code=trust)
     return Built([transformer, *modules], spec, activation, saved=facts.st.model)
+
+
+def _check_trust(spec: ResolvedSpec, options: LoadOptions, name: str) -> None:
+    if spec.model.remote_code and not options.trust_remote_code:
+        raise CheckpointError(
+            f"{name}: models of the family {spec.family!r} run Python files of their own "
+            "repository. Read those, and if you trust them pass trust_remote_code=True."
+        )
+
+
+def _reads_pickle(options: LoadOptions) -> bool:
+    """Whether the caller trusts pickled weights."""
+    return options.model.get("use_safetensors") is False
+
+
+def _without_vendors_code(spec: ResolvedSpec, options: LoadOptions, name: str) -> LoadOptions:
+    """Where the head's folder stands in for the vendor's Python files, they are not run."""
+    if not spec.head.is_restated or spec.model.remote_code or not options.trust_remote_code:
+        return options
+    logger.warning(
+        "%s: its Python files are not run: the processor %r says the same in plain data. "
+        "trust_remote_code=True is not needed.",
+        name,
+        spec.family,
+    )
+    return replace(options, trust_remote_code=False)
 
 
 def _build_from_modules(modules: Sequence[nn.Module], user: SpecOverrides) -> Built:

@@ -15,7 +15,7 @@ import numpy as np
 
 from mmrerank.errors import MMRerankError
 from mmrerank.heads import LogitScore, activation_name
-from mmrerank.specs import BudgetSpec
+from mmrerank.specs import BudgetSpec, HeadSpec, ListwiseSpec, list_processors
 from mmrerank.training.cards import CardFacts, CrossEncoderModelCardData, card_text
 from mmrerank.types import LoadedDocument, LoadedPair, Text
 
@@ -65,6 +65,8 @@ def describe(model: Settings) -> dict[str, Any]:
         "modalities": model.modalities,
         "head": head,
         "activation": activation_name(model.activation_fn),
+        "scale": _scale(spec.head, activation_name(model.activation_fn)),
+        "license": _license(spec.family),
         "max_length": model.max_seq_length,
         "truncation": spec.truncation.rule,
         "budget": {
@@ -77,6 +79,7 @@ def describe(model: Settings) -> dict[str, Any]:
             "audio": {"sampling_rate_hz": decode.sampling_rate_hz, "max_s": decode.max_audio_s},
         },
         "template": spec.template.kind,
+        "listwise": None if spec.listwise is None else _listwise(spec.listwise),
         "prompts": dict(model.prompts),
         "default_prompt_name": model.default_prompt_name,
         "prompt_example": model.pipeline.encoder.prompt(
@@ -85,6 +88,30 @@ def describe(model: Settings) -> dict[str, Any]:
             )
         ),
         "sources": dict(spec.sources),
+    }
+
+
+def _license(family: str) -> str | None:
+    """Licence of the published weights of a family, None where that is not on record."""
+    known = {folder.name: folder.license for folder in list_processors()}
+    return known.get(family) or None
+
+
+def _scale(head: HeadSpec, activation: str) -> str:
+    """What a score in force is: "similarity", "probability", "logit", or by an own activation."""
+    if head.scales == ("similarity",):
+        return "similarity"
+    name = activation.rsplit(".", 1)[-1]
+    known = {"Sigmoid": "probability", "Softmax": "probability", "Identity": "logit"}
+    return known.get(name, f"logit after {name}")
+
+
+def _listwise(spec: ListwiseSpec) -> dict[str, Any]:
+    """What a block holds, and what follows for the scores."""
+    return {
+        "max_documents": spec.max_documents,
+        "max_tokens": spec.max_tokens,
+        "scores": "depend on the other documents of the same query",
     }
 
 

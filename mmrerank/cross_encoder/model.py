@@ -179,6 +179,8 @@ class CrossEncoder(Stored):
         calibrated: the probabilities that `calibrate` fitted, in place of the activation.
         on_error: "record" gives NaN in the place of a pair that could not be scored, "raise" the
         error.
+        A listwise model scores pairs in a row with equal query and instruction as one list: their
+        scores depend on each other.
         Returns float32 (num_pairs,), or (num_pairs, num_labels), or a scalar for one pair: numpy by
         default, tensor(s) with convert_to_tensor or convert_to_numpy=False; with return_details a
         tuple
@@ -239,6 +241,7 @@ class CrossEncoder(Stored):
     ) -> Ranking:
         """Order documents for a query, best first; equal scores keep the order given.
 
+        With a listwise model a score depends on the other documents and on their order.
         Returns a list of {"corpus_id", "score"} dicts, with "text" (the document as given) when
         asked for.
         With on_error="record" a document that could not be scored stands last with NaN and "error".
@@ -281,6 +284,7 @@ class CrossEncoder(Stored):
     ) -> Iterator[Score | DocumentError]:
         """Score an endless iterable of pairs, in order, with bounded memory.
 
+        A listwise model gives the scores of a list (see `predict`) when the next one begins.
         Gives a Score (value after the activation) or, with on_error="record", a DocumentError in
         its place. instruction: one for all, or an iterable that is read along with the pairs.
         """
@@ -353,8 +357,10 @@ class CrossEncoder(Stored):
         """Pairs to the features that `forward` takes: ids, mask, media tensors, and the peer's
         bookkeeping.
 
-        Rows are padded on the left for language models, on the right for the others.
+        Rows are padded on the left for language models, on the right for the others. Raises
+        InputError for a listwise model.
         """
+        self.refuse_listwise("prepared")
         parsed = calls.parse_inputs(inputs, self, "raise")
         pairs = calls.with_instructions(parsed.pairs, None, prompt)
         pipeline = self._pipeline_for(calls.known_options(kwargs, self.preprocess))

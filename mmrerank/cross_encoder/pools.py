@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 import queue
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,7 +14,8 @@ import torch.multiprocessing as multiprocessing
 
 from mmrerank.cross_encoder.calls import Call
 from mmrerank.errors import EngineError, WrongArgument
-from mmrerank.types import DocumentError, Score
+from mmrerank.pipeline import chunks_of_lists
+from mmrerank.types import DocumentError, Pair, Score
 
 if TYPE_CHECKING:
     from mmrerank.cross_encoder.stored import Stored
@@ -63,19 +65,26 @@ def score(
     pool: dict[str, Any] | None,
     chunk_size: int | None,
 ) -> list[Result]:
-    """Score with a pool, started for this call alone when only devices are given."""
+    """Score with a pool, started for this call alone when only devices are given.
+
+    Lists of a listwise model stay whole, so one list is scored by one process.
+    """
     if pool is None:
         pool = start(model, device)
         try:
-            return _score_with(pool, call, chunk_size)
+            return score(model, call, None, pool, chunk_size)
         finally:
             stop(pool)
-    return _score_with(pool, call, chunk_size)
-
-
-def _score_with(pool: dict[str, Any], call: Call, chunk_size: int | None) -> list[Result]:
     size = chunk_size or max(1, min(len(call.pairs) // len(pool["processes"]) // 4 + 1, 5_000))
-    chunks = [call.pairs[at : at + size] for at in range(0, len(call.pairs), size)]
+    if model.spec.listwise is not None:
+        return _score_with(pool, call, chunks_of_lists(call.pairs, size))
+    pairs = call.pairs
+    return _score_with(pool, call, [pairs[at : at + size] for at in range(0, len(pairs), size)])
+
+
+def _score_with(
+    pool: dict[str, Any], call: Call, chunks: Sequence[Sequence[Pair | DocumentError]]
+) -> list[Result]:
     for number, chunk in enumerate(chunks):
         pool["input"].put((number, Call(chunk, call.options, call.overrides, False)))
     answers: dict[int, Any] = {}

@@ -65,6 +65,11 @@ class Settings(nn.Sequential):
         return first
 
     @property
+    def spec(self) -> ResolvedSpec:
+        """All decisions in force, each with where it came from."""
+        return self._spec
+
+    @property
     def pipeline(self) -> Pipeline:
         """The data line for the settings in force."""
         limit = self.transformer.max_seq_length

@@ -16,6 +16,7 @@ from mmrerank.models import (
     Backbone,
     LoadOptions,
     base_of,
+    decoder_start_id,
     fetch_checkpoint,
     load_backbone,
 )
@@ -27,8 +28,8 @@ __all__ = ["Transformer"]
 class Transformer(nn.Module):
     """A transformers model with its tokenizer and media processor.
 
-    transformer_task: "feature-extraction", "sequence-classification", "text-generation" or
-    "any-to-any".
+    transformer_task: "feature-extraction", "sequence-classification", "text-generation",
+    "any-to-any" or "seq2seq".
     The three kwargs go to the from_pretrained of the model, the processor and the config.
     """
 
@@ -117,6 +118,10 @@ class Transformer(nn.Module):
         }
         if "logits_to_keep" in self._accepted and "logits_to_keep" in features:
             inputs["logits_to_keep"] = features["logits_to_keep"]
+        if self.transformer_task == "seq2seq":
+            # One decoder step: the scores are read from its first word.
+            ids = inputs["input_ids"]
+            inputs["decoder_input_ids"] = ids.new_full((len(ids), 1), decoder_start_id(self.model))
         output = self.model(**inputs, return_dict=True)
         features[self.module_output_name] = output[OUTPUT_OF_TASK[self.transformer_task][0]]
         return features

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from mmrerank.errors import shorten
+from mmrerank.errors import MMRerankError, shorten
 
-__all__ = ["Absent", "Finding", "Probe", "State", "examine"]
+__all__ = ["Absent", "Finding", "NotChecked", "Probe", "State", "examine"]
 
-State: TypeAlias = Literal["ok", "limited", "missing", "broken"]
+State: TypeAlias = Literal["ok", "limited", "missing", "broken", "skipped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,10 @@ class Absent(Exception):
     """Raised by a probe whose component is simply not installed."""
 
 
+class NotChecked(Exception):
+    """Raised by a probe that cannot be made here; says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Probe:
     """A component and how to look at it.
@@ -61,7 +65,7 @@ def examine(probe: Probe) -> Finding:
     start_s = time.perf_counter()
     with _quiet():
         finding = _looked(probe)
-    if finding.state != "ok":
+    if finding.state not in ("ok", "skipped"):
         cost, remedy = finding.cost or probe.cost, finding.remedy or probe.remedy
         finding = replace(finding, cost=cost, remedy=remedy)
     if probe.is_timed and finding.state in ("ok", "limited"):
@@ -74,10 +78,13 @@ def _looked(probe: Probe) -> Finding:
         found = probe.look()
     except Absent as absent:
         return Finding(probe.component, "missing", str(absent))
+    except NotChecked as reason:
+        return Finding(probe.component, "skipped", f"not checked: {reason}")
     except (Exception, SystemExit) as error:  # a broken library may raise anything when imported
         text = str(error).strip().splitlines()[:1]
-        reason = shorten("".join(text), max_chars=160)[1:-1]
-        return Finding(probe.component, "broken", f"{type(error).__name__}: {reason}")
+        max_chars = 400 if isinstance(error, MMRerankError) else 160  # ours say what to do
+        told = shorten("".join(text), max_chars=max_chars)[1:-1]
+        return Finding(probe.component, "broken", f"{type(error).__name__}: {told}")
     return found if isinstance(found, Finding) else Finding(probe.component, "ok", found)
 
 

@@ -31,12 +31,12 @@ _MP4 = (
 )
 
 
-def jpeg_sample() -> bytes:
-    """A red square."""
+def jpeg_sample(num_squares: int = 1) -> bytes:
+    """A red square, or a column of so many."""
     from PIL import Image
 
     file = io.BytesIO()
-    Image.new("RGB", (SAMPLE_SIDE_PX, SAMPLE_SIDE_PX), "red").save(file, "JPEG")
+    Image.new("RGB", (SAMPLE_SIDE_PX, num_squares * SAMPLE_SIDE_PX), "red").save(file, "JPEG")
     return file.getvalue()
 
 

@@ -17,6 +17,7 @@ from mmrerank.engine.padded import PaddedRunner
 from mmrerank.engine.probe import ProbingEngine, gives_equal_states
 from mmrerank.engine.run import PackedEngine
 from mmrerank.engine.run_padded import PaddedEngine
+from mmrerank.engine.seq2seq import Seq2SeqEngine, Seq2SeqRunner
 from mmrerank.heads import Head
 from mmrerank.models.architectures import (
     COUNT_FROM_PADDING,
@@ -25,6 +26,7 @@ from mmrerank.models.architectures import (
     PACKED,
     PACKED_WITH_MEDIA,
 )
+from mmrerank.models.vendors_code import runs_vendors_code
 
 __all__ = ["build_engine"]
 
@@ -41,15 +43,20 @@ def build_engine(
     may_pack: bool = True,
 ) -> Engine:
     """Packed where the architecture gives the same states so, known or found out; else padded.
+    Encoder-decoders have an engine of their own.
 
     token_types: placeholder id -> 1 image, 2 video, 3 audio.
     """
+    if model.config.is_encoder_decoder and head.reads == "position":
+        return Seq2SeqEngine(Seq2SeqRunner(model, padded))
     text_model = model.get_decoder()
     model_type = text_model.config.model_type
     if not may_pack or head.reads == "logits" or model_type in NEVER_PACKED:
         return PaddedEngine(padded)
     base = model.base_model
-    is_listed = model_type in PACKED and model.config.model_type in PACKED_WITH_MEDIA
+    is_vendors = runs_vendors_code(text_model) or runs_vendors_code(model)
+    is_shown = model_type in PACKED and not is_vendors
+    is_listed = is_shown and model.config.model_type in PACKED_WITH_MEDIA
     if base is not text_model and not is_listed:
         return PaddedEngine(padded)  # a probe of text would say nothing of its media
     is_causal = any(getattr(module, "is_causal", False) for module in text_model.modules())
@@ -66,11 +73,13 @@ def build_engine(
         head,
         Positions(base, token_types, first=_first_position(text_model.config)),
         placeholder_ids=list(token_types),
-        last_layer=_last_layer(text_model) if head.reads == "position" else None,
+        last_layer=(
+            _last_layer(text_model) if head.reads == "position" and not is_vendors else None
+        ),
     )
     shares = is_causal and head.reads == "position"
     packed = PackedEngine(model, runner, towers, shares=shares, caches=caches)
-    if model_type in PACKED:
+    if is_shown:
         return packed
     probe = partial(
         gives_equal_states, runner, padded, shares=shares, vocab_size=text_model.config.vocab_size

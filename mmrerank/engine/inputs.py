@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from mmrerank.prompting import MediaFeature
 from mmrerank.types import EncodedGroup, MediaKey
@@ -19,12 +20,33 @@ __all__ = ["Positions", "join_features", "modality_types", "to_device"]
 def join_features(features: Sequence[MediaFeature]) -> dict[str, Tensor]:
     """Each tensor of the media joined along its first dimension; pictures, clips and sounds keep
     their own names.
+
+    Sounds of different lengths get zeros behind them, and zeros in their masks: some media
+    processors make all of one length by themselves, others only those of one call.
     """
     columns: dict[str, list[Tensor]] = {}
+    sounds: set[str] = set()
     for feature in features:
         for name, tensor in feature.tensors.items():
             columns.setdefault(name, []).append(tensor)
-    return {name: torch.cat(tensors, dim=0) for name, tensors in columns.items()}
+        if feature.key.modality == "audio":
+            sounds.update(feature.tensors)
+    return {
+        name: torch.cat(_of_one_size(tensors) if name in sounds else tensors, dim=0)
+        for name, tensors in columns.items()
+    }
+
+
+def _of_one_size(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """The tensors with zeros behind them, all dimensions but the first as long as the longest."""
+    sizes = [max(lengths) for lengths in zip(*(t.shape[1:] for t in tensors), strict=True)]
+    return [_filled_up(tensor, sizes) for tensor in tensors]
+
+
+def _filled_up(tensor: Tensor, sizes: Sequence[int]) -> Tensor:
+    missing = [size - own for size, own in zip(sizes, tensor.shape[1:], strict=True)]
+    # torch's pad begins with the last dimension, and wants what goes in front as well.
+    return pad(tensor, [number for behind in reversed(missing) for number in (0, behind)])
 
 
 def to_device(tensors: Mapping[str, Tensor], device: Any) -> dict[str, Tensor]:

@@ -18,7 +18,7 @@ __all__ = ["Batches", "Engine", "EngineCaches", "Features", "ShouldStop", "check
 
 Features: TypeAlias = Mapping[MediaKey, MediaFeature]
 ShouldStop: TypeAlias = Callable[[], bool] | None
-# The places of a batch's prompts, and their states (num_documents, dim).
+# The places of a batch's prompts, and their states (num_read, dim): a row for each of `read_at`.
 Batches: TypeAlias = Iterator[tuple[Sequence[int], Tensor]]
 
 
@@ -45,7 +45,7 @@ class Engine(Protocol):
         device: Any,
         should_stop: ShouldStop = None,
     ) -> Batches:
-        """Which prompts a batch held, and their states (num_documents, dim).
+        """Which prompts a batch held, and their states (num_read, dim).
 
         A batch that does not fit into memory is split, and so are those after it.
         Raises Stopped when `should_stop` answers True before a batch; EngineError when one prompt

@@ -160,14 +160,24 @@ class TowerRunner:
 def _batches(features: Sequence[MediaFeature], max_tokens: int) -> list[list[MediaFeature]]:
     """Media of one kind that fit one run; one alone always does."""
     batches: list[list[MediaFeature]] = []
-    for feature in sorted(features, key=lambda feature: feature.key.modality):
+    for feature in sorted(features, key=_kind):
         last = batches[-1] if batches else None
         if (
             last is None
-            or last[0].key.modality != feature.key.modality
+            or _kind(last[0]) != _kind(feature)
             or sum(other.num_tokens for other in last) + feature.num_tokens > max_tokens
         ):
             batches.append([feature])
         else:
             last.append(feature)
     return batches
+
+
+def _kind(feature: MediaFeature) -> tuple[str, list[tuple[int, ...]]]:
+    """What may share a run of a tower: sounds of equal length only.
+
+    Some towers fill a short sound up to the longest beside it and let its last state see that.
+    """
+    if feature.key.modality != "audio":
+        return feature.key.modality, []
+    return feature.key.modality, sorted(tuple(t.shape[1:]) for t in feature.tensors.values())

@@ -62,8 +62,8 @@ class PackedRunner:
     ) -> tuple[Tensor, Mapping[int, LayerStates]]:
         """One forward pass, within `ready`.
 
-        Returns (num_documents, dim) in the order of the batch's prompts and their scoring
-        positions, and the keys and values of the segments that later batches need.
+        Returns (num_read, dim) in the order of the batch's prompts and what is read of them, and
+        the keys and values of the segments that later batches need.
         """
         read_at = self._read_at(work, batch)
         if self._last_layer is None or not read_at:
@@ -156,7 +156,7 @@ class PackedRunner:
         return [
             self._place(work, batch, row, position)
             for row in batch.rows
-            for position in work.groups[row].score_at
+            for position in work.groups[row].read_at
         ]
 
     def _place(self, work: Work, batch: PackedBatch, row: int, position: int) -> int:

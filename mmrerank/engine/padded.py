@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from mmrerank.engine.inputs import join_features, modality_types
 from mmrerank.heads import Head
+from mmrerank.models.architectures import MEDIA_TYPES
 from mmrerank.prompting import MediaFeature
 from mmrerank.types import EncodedGroup, MediaKey
 
@@ -39,6 +40,7 @@ class PaddedRunner:
         self._head = head
         self._pad_id = pad_id
         self._token_types = dict(token_types)
+        self._types_name = MEDIA_TYPES.get(model.config.model_type, "mm_token_type_ids")
         # The checkpoint's own classifier needs the whole model, the other heads only what is below
         # lm_head.
         self.module: nn.Module = model if head.reads == "logits" else model.base_model
@@ -53,7 +55,7 @@ class PaddedRunner:
     ) -> Tensor:
         """One forward pass.
 
-        Returns (num_documents, dim) in the order of the groups and their scoring positions.
+        Returns (num_read, dim) in the order of the groups and what is read of them.
         """
         inputs = {name: tensor.to(device) for name, tensor in self.inputs(groups, features).items()}
         output = self.module(**inputs, **self._options)
@@ -65,10 +67,10 @@ class PaddedRunner:
             assert self._head.pool is not None
             return self._head.pool(hidden, inputs["attention_mask"])
         rows = torch.tensor(
-            [row for row, group in enumerate(groups) for _ in group.score_at], device=device
+            [row for row, group in enumerate(groups) for _ in group.read_at], device=device
         )
         columns = torch.tensor(
-            [position for group in groups for position in group.score_at], device=device
+            [position for group in groups for position in group.read_at], device=device
         )
         return hidden[rows, columns]
 
@@ -91,8 +93,8 @@ class PaddedRunner:
             arrays["token_type_ids"] = _pad(
                 [_types(group) for group in groups], 0, pad_left=pad_left
             )
-        if self._token_types and "mm_token_type_ids" in self._takes:
-            arrays["mm_token_type_ids"] = modality_types(ids, self._token_types)
+        if self._token_types and self._types_name in self._takes:
+            arrays[self._types_name] = modality_types(ids, self._token_types)
         tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
         return {
             **tensors,

@@ -23,7 +23,7 @@ from mmrerank.locks import CopyableLock
 
 __all__ = ["Outcome", "rounds_of", "run_round"]
 
-# (num_documents, dim); TooLarge; Stopped; None where what it builds on is not there.
+# (num_read, dim); TooLarge; Stopped; None where what it builds on is not there.
 Outcome: TypeAlias = Tensor | TooLarge | Stopped | None
 
 # Batches between two hand-overs of results, for each lane: more would make a caller wait longer for

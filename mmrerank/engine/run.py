@@ -139,7 +139,7 @@ class PackedEngine:
     def states_with_gradients(
         self, groups: Sequence[EncodedGroup], features: Features, device: Any
     ) -> Tensor:
-        """States (num_documents, dim) in the order of the prompts, as one row, for training.
+        """States (num_read, dim) in the order of the prompts, as one row, for training.
 
         Nothing is kept, and nothing that was kept is used. Dropout, where a model has it, falls
         alike on tokens that prompts share.
@@ -151,7 +151,7 @@ class PackedEngine:
         (batch,) = pack_batches(tree, len(groups), TokenBudget())
         with self._runner.ready():
             states, _ = self._runner.run(Work(groups, tree, features, media), batch, {}, device)
-        owners = [row for row in batch.rows for _ in groups[row].score_at]
+        owners = [row for row in batch.rows for _ in groups[row].read_at]
         return states[np.argsort(owners, kind="stable")]
 
     def _tree(
@@ -200,22 +200,22 @@ class PackedEngine:
         return self._prefixes.max_bytes > 0 and self._fingerprint is not None
 
     def _keep(self, call: _CallPlan, kept: Mapping[int, LayerStates]) -> None:
-        """Put the beginnings that are worth it into the cache, but for their last token.
-
-        A score is read from the last token of a prompt, so that one is computed in any case.
+        """Put the beginnings that are worth it into the cache, up to the first token that a head
+        reads: that one is computed in any case, as is the last one of a prompt.
         """
         for end in call.ends:
             places = [*call.tree.chain(end), end]
             segment = call.tree.segments[end]
             is_scored = end in call.tree.leaf_of[: len(call.groups)]
-            length = segment.end - is_scored
+            group = call.groups[segment.row]
+            length = min(segment.end - is_scored, *group.read_at)
             if length < MIN_PREFIX_TOKENS or not all(place in kept for place in places):
                 continue
             states = [
                 _joined([kept[place][layer] for place in places], length)
                 for layer in range(len(kept[end]))
             ]
-            self._prefixes.put(CachedPrefix(symbols_of(call.groups[segment.row])[:length], states))
+            self._prefixes.put(CachedPrefix(symbols_of(group)[:length], states))
 
     def _forget_if_changed(self) -> None:
         now = fingerprint(self._model)
@@ -264,8 +264,8 @@ def _symbols_to_share(group: EncodedGroup, place: int) -> np.ndarray:
     first of them may be shared: all are then in a segment of its own.
     """
     symbols = symbols_of(group)
-    if len(group.score_at) > 1:
-        symbols[min(group.score_at) :] = np.iinfo(np.int64).min + place
+    if len(group.read_at) > 1:
+        symbols[min(group.read_at) :] = np.iinfo(np.int64).min + place
     return symbols
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -11,7 +11,6 @@ from torch import Tensor
 from mmrerank.engine.budget import TokenBudget
 from mmrerank.engine.interface import Batches, Features, ShouldStop, check
 from mmrerank.engine.memory import TokenLimit, TooLarge, attempt
-from mmrerank.engine.padded import PaddedRunner
 from mmrerank.engine.plan import plan_batches
 from mmrerank.engine.report import PlanReport
 from mmrerank.locks import CopyableLock
@@ -20,13 +19,20 @@ from mmrerank.types import EncodedGroup
 __all__ = ["PaddedEngine"]
 
 
+class RowRunner(Protocol):
+    """Runs one batch of padded rows."""
+
+    def run(self, groups: Sequence[EncodedGroup], features: Features, device: Any) -> Tensor:
+        """Returns (num_documents, dim) in the order of the groups and their scoring positions."""
+
+
 class PaddedEngine:
     """One row a prompt, rows of similar length together.
 
     One thread at a time is on the model: some models keep positions of the last call on themselves.
     """
 
-    def __init__(self, runner: PaddedRunner) -> None:
+    def __init__(self, runner: RowRunner) -> None:
         self._runner = runner
         self._limit = TokenLimit()
         self._lock = CopyableLock()

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from mmrerank.errors import CheckpointError
 from mmrerank.heads.chain import Dense, LayerNorm, Pooling
 from mmrerank.heads.classify import Classifier, mean_of_tokens
+from mmrerank.heads.cosine import CosineHead
 from mmrerank.heads.logit_score import LogitScore
+from mmrerank.heads.scaling import scalings_of
 from mmrerank.specs import HeadSpec
 
 __all__ = ["ClassifierParts", "Head", "build_head", "make_logit_score"]
@@ -30,6 +32,8 @@ class Head:
     pool: (rows, tokens, hidden_size), (rows, tokens) mask -> (rows, dim). to_logits: (rows, dim) ->
     (rows, num_labels).
     at: which token of a prompt a "position" is.
+    list_logits: of listwise models, for which `to_logits` gives vectors alone: the vectors of the
+    blocks of one list -> (num_documents, num_labels).
     """
 
     reads: Reads
@@ -37,6 +41,7 @@ class Head:
     to_logits: Callable[[Tensor], Tensor]
     pool: Callable[[Tensor, Tensor], Tensor] | None = None
     at: Literal["first", "last"] = "first"
+    list_logits: Callable[[Sequence[Tensor]], Tensor] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +86,8 @@ def build_head(
         return Head("position", num_labels, to_logits=apply, at=classifier.reads)
     if spec.kind == "logit-score":
         return _logit_score_head(modules, model)
+    if spec.kind == "cosine":
+        return _cosine_head(modules)
     return _chain_head(modules)
 
 
@@ -115,14 +122,26 @@ def _token_id(token: str | int, tokenizer: Any, model_name: str) -> int:
 
 def _logit_score_head(modules: Sequence[nn.Module], model: Any) -> Head:
     module = next(module for module in modules if isinstance(module, LogitScore))
+    steps = scalings_of(modules)
     softcap = getattr(model.config.get_text_config(), "final_logit_softcapping", None)
+
+    def to_logits(states: Tensor) -> Tensor:
+        logits = module.score(states, model.get_output_embeddings(), softcap=softcap)
+        for step in steps:
+            logits = step.step(logits)
+        return logits
+
+    return Head(reads="position", num_labels=1, to_logits=to_logits, at="last")
+
+
+def _cosine_head(modules: Sequence[nn.Module]) -> Head:
+    module = next(module for module in modules if isinstance(module, CosineHead))
     return Head(
         reads="position",
-        num_labels=1,
-        to_logits=lambda states: module.score(
-            states, model.get_output_embeddings(), softcap=softcap
-        ),
+        num_labels=module.num_labels,
+        to_logits=module.vectors,
         at="last",
+        list_logits=module.list_logits,
     )
 
 
@@ -148,6 +167,8 @@ def _chain_head(modules: Sequence[nn.Module]) -> Head:
             states = step.step(states)
         return states
 
+    if pooling.modes == ("lasttoken",):  # no other state is needed, so none is computed
+        return Head("position", last.out_features, to_logits, at="last")
     return Head(
         reads="tokens", num_labels=last.out_features, to_logits=to_logits, pool=pooling.pool
     )

@@ -81,7 +81,11 @@ def _pool(mode: str, hidden: Tensor, mask: Tensor) -> Tensor:
 
 
 class Dense(nn.Module):
-    """A linear layer with an activation. activation_function: None = identity."""
+    """A linear layer with an activation. activation_function: None = identity.
+
+    use_residual: what comes in is added to what goes out, through a further linear layer where
+    their sizes differ.
+    """
 
     config_keys = (
         "in_features",
@@ -90,6 +94,7 @@ class Dense(nn.Module):
         "activation_function",
         "module_input_name",
         "module_output_name",
+        "use_residual",
     )
 
     def __init__(
@@ -100,6 +105,7 @@ class Dense(nn.Module):
         activation_function: Activation | None = nn.Tanh(),  # noqa: B008 - the peer's default, without state
         module_input_name: str = "sentence_embedding",
         module_output_name: str | None = None,
+        use_residual: bool = False,
     ) -> None:
         super().__init__()
         self.in_features = in_features
@@ -111,10 +117,19 @@ class Dense(nn.Module):
         self.linear = nn.Linear(in_features, out_features, bias=bias)
         self.module_input_name = module_input_name
         self.module_output_name = module_output_name or module_input_name
+        self.use_residual = use_residual
+        if use_residual and in_features != out_features:
+            self.residual = nn.Linear(in_features, out_features, bias=False)
 
     def step(self, states: Tensor) -> Tensor:
         """states: (rows, in_features). Returns (rows, out_features)."""
-        return self.activation_function(self.linear(states))
+        # States of a half-precision model meet weights that were stored in float32.
+        states = states.to(self.linear.weight.dtype)
+        output = self.activation_function(self.linear(states))
+        if not self.use_residual:
+            return output
+        same_size = self.in_features == self.out_features
+        return output + (states if same_size else self.residual(states))
 
     def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
         """The peer's form: reads module_input_name, writes module_output_name."""
@@ -124,6 +139,8 @@ class Dense(nn.Module):
     def get_config_dict(self) -> dict[str, Any]:
         """What is saved as config.json of the module."""
         config = {key: getattr(self, key) for key in self.config_keys}
+        if not self.use_residual:
+            del config["use_residual"]  # older readers do not know it
         return {**config, "activation_function": activation_name(self.activation_function)}
 
 
@@ -139,7 +156,7 @@ class LayerNorm(nn.Module):
 
     def step(self, states: Tensor) -> Tensor:
         """states: (rows, dimension). Returns the same shape."""
-        return self.norm(states)  # type: ignore[no-any-return]
+        return self.norm(states.to(self.norm.weight.dtype))  # type: ignore[no-any-return]
 
     def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
         """The peer's form: sentence_embedding in and out."""

@@ -5,18 +5,25 @@ Names are `config.model_type` of the text model, unless said otherwise.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from mmrerank.heads import ClassifierParts
 
 __all__ = [
     "CLASSIFIERS",
     "CLASS_FOR",
+    "CONFIG_FOR",
     "COUNT_FROM_PADDING",
+    "DECODER_SCALE",
     "LAST_LAYER",
+    "MEDIA_TYPES",
     "NEVER_PACKED",
     "PACKED",
     "PACKED_WITH_MEDIA",
+    "RESTATED",
+    "Restatement",
 ]
 
 # model_type -> class to load where the automatic class would load more than a reranker needs.
@@ -25,6 +32,14 @@ CLASS_FOR: dict[str, str] = {
     # thinker alone.
     "qwen2_5_omni": "Qwen2_5OmniThinkerForConditionalGeneration",
     "qwen2_5_omni_thinker": "Qwen2_5OmniThinkerForConditionalGeneration",
+    "qwen3_omni_moe": "Qwen3OmniMoeThinkerForConditionalGeneration",
+    "qwen3_omni_moe_thinker": "Qwen3OmniMoeThinkerForConditionalGeneration",
+}
+
+# model_type -> where the config of the part stands that such a class loads.
+CONFIG_FOR: dict[str, str] = {
+    "qwen2_5_omni": "thinker_config",
+    "qwen3_omni_moe": "thinker_config",
 }
 
 # Packed and padded rows were shown to give equal states; any other architecture is tried both ways
@@ -33,16 +48,29 @@ PACKED: frozenset[str] = frozenset(
     {"bert", "camembert", "distilbert", "electra", "modernbert", "roberta", "xlm-roberta"}
     | {"gemma", "gemma2", "gemma3_text", "llama", "mistral", "qwen2", "qwen3", "qwen3_moe"}
     | {"qwen2_vl_text", "qwen2_5_vl_text", "qwen2_5_omni_text", "qwen3_vl_text"}
+    | {"qwen3_omni_moe_text"}
 )
 
 # The same of the whole model (`config.model_type`), where it takes media: with towers of another
 # kind the text model may be called in another way, with another mask for one.
 PACKED_WITH_MEDIA: frozenset[str] = frozenset(
-    {"qwen2_vl", "qwen2_5_vl", "qwen2_5_omni_thinker", "qwen3_vl"}
+    {"qwen2_vl", "qwen2_5_vl", "qwen2_5_omni_thinker", "qwen3_omni_moe_thinker", "qwen3_vl"}
 )
+
+# What the forward calls the kinds of tokens (0 text, 1 image, …), by `config.model_type` of the
+# whole model, where it is not mm_token_type_ids. Without them pictures would be read word by word.
+MEDIA_TYPES: dict[str, str] = {"gemma3": "token_type_ids"}
 
 # Attention of their own, which knows nothing of segments: not even tried.
 NEVER_PACKED: frozenset[str] = frozenset({"deberta", "deberta-v2", "mpnet", "t5", "mt5"})
+
+# Encoder-decoders. Before the output layer a decoder state is multiplied by d_model ** -0.5 where
+# this field of the config is true; "" = never.
+DECODER_SCALE: dict[str, str] = {
+    "mt5": "",
+    "t5": "scale_decoder_outputs",
+    "umt5": "tie_word_embeddings",
+}
 
 # Position ids begin behind the padding id: padding_idx + 1.
 COUNT_FROM_PADDING: frozenset[str] = frozenset({"roberta", "xlm-roberta", "camembert"})
@@ -60,6 +88,7 @@ LAST_LAYER: dict[str, Literal["decoder", "bert", "modernbert"]] = {
             "qwen2_vl_text",
             "qwen3",
             "qwen3_moe",
+            "qwen3_omni_moe_text",
             "qwen3_vl_text",
         ),
         "decoder",
@@ -95,5 +124,54 @@ CLASSIFIERS: dict[str, ClassifierParts] = {
             "Qwen3ForSequenceClassification",
         ),
         ClassifierParts(("score",), "last"),
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Restatement:
+    """An architecture of a vendor's own code that computes what one of transformers' computes.
+
+    config: the class of that one's config. fields: those that are called otherwise there, computed
+    from the vendor's config.json. left_out: fields of the vendor's that it does not have.
+    """
+
+    config: str
+    fields: Callable[[Mapping[str, Any]], dict[str, Any]]
+    left_out: tuple[str, ...] = ()
+
+
+def _gemma2_fields(said: Mapping[str, Any]) -> dict[str, Any]:
+    return {}
+
+
+def _granite_fields(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Llama with multipliers: of the embeddings, and of what each half of a layer adds."""
+    return {
+        "embedding_multiplier": float(said["scale_emb"]),
+        "residual_multiplier": said["scale_depth"] / said["num_hidden_layers"] ** 0.5,
+        "attention_multiplier": (said["hidden_size"] / said["num_attention_heads"]) ** -0.5,
+    }
+
+
+# By the first of `architectures`: model types of vendors are not unique. Read from the modeling
+# files gemma_model.py and modeling_minicpm_reranker.py of the BGE rerankers; what stands behind the
+# last layer is in processors/.
+RESTATED: dict[str, Restatement] = {
+    "CostWiseGemmaForCausalLM": Restatement(
+        "Gemma2Config",
+        _gemma2_fields,
+        left_out=(
+            *("cache_implementation", "hidden_act", "sliding_window_size"),
+            *("layer_sep", "layer_wise", "start_layer"),
+        ),
+    ),
+    "LayerWiseMiniCPMForCausalLM": Restatement(
+        "GraniteConfig",
+        _granite_fields,
+        left_out=(
+            *("dim_model_base", "head_multi", "head_type", "pretraining_tp"),
+            *("scale_depth", "scale_emb", "start_layer"),
+        ),
     ),
 }

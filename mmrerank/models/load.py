@@ -9,17 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import transformers
-from safetensors.torch import load_file
-from torch import nn
 from transformers import AutoConfig, AutoProcessor
 
 from mmrerank.errors import CheckpointError, MMRerankError
-from mmrerank.heads import Dense, LayerNorm, LogitScore, Pooling, activation_by_name
 from mmrerank.models.adapters import AdapterBase, attach_adapter
-from mmrerank.models.architectures import CLASS_FOR
+from mmrerank.models.architectures import CLASS_FOR, CONFIG_FOR
+from mmrerank.models.refusals import loading_error, refuse_unknown_quantization
+from mmrerank.models.restate import is_restated, quiet_where, restated_config
 from mmrerank.specs import CheckpointFacts
 
-__all__ = ["Backbone", "LoadOptions", "load_backbone", "load_head_modules", "task_of"]
+__all__ = ["Backbone", "LoadOptions", "load_backbone", "task_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +27,15 @@ _AUTO_CLASS = {
     "text-generation": "AutoModelForCausalLM",
     "any-to-any": "AutoModelForMultimodalLM",
     "feature-extraction": "AutoModel",
+    "seq2seq": "AutoModelForSeq2SeqLM",
 }
-_TASK_OF_HEAD = {"builtin": "sequence-classification", "chain": "feature-extraction"}
+_TASK_OF_HEAD = {
+    "builtin": "sequence-classification",
+    "chain": "feature-extraction",
+    "cosine": "feature-extraction",
+    "layer": "feature-extraction",
+    "mlp": "feature-extraction",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +58,17 @@ class Backbone:
     task: str
 
 
-def task_of(head_kind: str, facts: CheckpointFacts) -> str:
-    """Which kind of model to load for a head; between the two kinds of language model the ST files
-    decide.
+def task_of(head_kind: str, facts: CheckpointFacts, wanted: str = "") -> str:
+    """Which kind of model to load for a head; between the kinds of language model the ST files
+    decide, then `wanted`, the family's word.
     """
     if head_kind in _TASK_OF_HEAD:
         return _TASK_OF_HEAD[head_kind]
     said = facts.st.transformer.get("transformer_task")
-    if said in ("text-generation", "any-to-any"):
+    if said in ("text-generation", "any-to-any", "seq2seq"):
         return str(said)
+    if wanted:
+        return wanted
     return "text-generation" if facts.architecture.endswith("ForCausalLM") else "any-to-any"
 
 
@@ -72,19 +80,43 @@ def load_backbone(
     name: str,
     dtype: str = "",
     base: AdapterBase | None = None,
+    num_layers: int | None = None,
+    has_own_head: bool = False,
 ) -> Backbone:
     """Load model, tokenizer and media processor from a folder.
 
     dtype: of the weights in memory unless the options name one; "" = as stored. base: given for an
-    adapter; its weights are loaded in the folder's place.
+    adapter; its weights are loaded in the folder's place. num_layers: load the first layers alone.
+    has_own_head: the files hold weights of a head beside the model's, which are read elsewhere.
     Raises CheckpointError with transformers' reason when that fails.
     """
-    trust = {"trust_remote_code": options.trust_remote_code}
     weights = base.weights if base else folder
+    refuse_unknown_quantization(name, weights)
+    with quiet_where(has_own_head or is_restated(weights)):
+        return _load(folder, weights, task, options, name, dtype, base, num_layers)
+
+
+def _load(
+    folder: Path,
+    weights: Path,
+    task: str,
+    options: LoadOptions,
+    name: str,
+    dtype: str,
+    base: AdapterBase | None,
+    num_layers: int | None,
+) -> Backbone:
+    trust = {"trust_remote_code": options.trust_remote_code}
     try:
-        config = AutoConfig.from_pretrained(weights, **trust, **options.config)
+        config = restated_config(weights, options.config, num_layers)
+        if config is None:
+            config = AutoConfig.from_pretrained(weights, **trust, **options.config)
+        config = _of_part(config)
         _set_labels(config, task, options)
         _without_cache(config)
+        if not options.trust_remote_code:
+            # The class is one of transformers; a saved copy must not ask for the vendor's code.
+            vars(config).pop("auto_map", None)
         model = _load_model(weights, task, config, options, name, dtype)
         # What an adapter that is made later names as its base.
         model.name_or_path = base.name if base else _portable(name, folder)
@@ -96,10 +128,13 @@ def load_backbone(
     except MMRerankError:
         raise
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-        raise CheckpointError(f"{name}: transformers cannot load it: {error}") from error
+        raise loading_error(
+            name, weights, error, trust_remote_code=options.trust_remote_code
+        ) from error
     tokenizer = getattr(processor, "tokenizer", processor)
     _cap_length(tokenizer, model.config, options)
-    if model.config.get_text_config().pad_token_id is None:
+    # The config of a vendor's own class may have no such field.
+    if getattr(model.config.get_text_config(), "pad_token_id", None) is None:
         # Some sequence classifiers refuse batches without it; the padding is masked out in any
         # case.
         model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
@@ -146,6 +181,7 @@ def _report_missing(name: str, task: str, model: Any, report: Any) -> None:
             "%s has no trained classifier: %s start from random numbers. Train before use.",
             name,
             ", ".join(missing),
+            extra={"random_weights": missing},  # for whoever asks afterwards what is wrong
         )
     elif missing:
         raise CheckpointError(
@@ -166,6 +202,12 @@ def _set_labels(config: Any, task: str, options: LoadOptions) -> None:
         config.num_labels = 1
 
 
+def _of_part(config: Any) -> Any:
+    """The config of the part that is loaded, where a model has more parts than scores need."""
+    name = CONFIG_FOR.get(config.model_type)
+    return config if name is None else getattr(config, name)
+
+
 def _without_cache(config: Any) -> None:
     """Nothing is generated here, so no keys and values are kept."""
     if hasattr(config, "use_cache"):
@@ -181,63 +223,3 @@ def _cap_length(tokenizer: Any, config: Any, options: LoadOptions) -> None:
     limit = getattr(config, "max_position_embeddings", -1)
     if "model_max_length" not in options.processor and limit not in (None, -1):
         tokenizer.model_max_length = min(tokenizer.model_max_length, limit)
-
-
-def load_head_modules(
-    folder: Path, facts: CheckpointFacts, *, trust_remote_code: bool = False
-) -> list[nn.Module]:
-    """The checkpoint's modules after the transformer, with their weights.
-
-    Raises CheckpointError for a module of a kind that is not known here.
-    """
-    return [
-        _load_module(module.kind, folder / module.path, dict(module.config), trust_remote_code)
-        for module in facts.st.head_modules
-    ]
-
-
-def _load_module(
-    kind: str, folder: Path, config: dict[str, Any], trust_remote_code: bool
-) -> nn.Module:
-    module: nn.Module
-    if kind == "LogitScore":
-        return LogitScore(
-            **{key: value for key, value in config.items() if key in LogitScore.config_keys}
-        )
-    if kind == "Pooling":
-        return Pooling(**_pooling_config(config))
-    if kind == "Dense":
-        name = str(config.pop("activation_function", ""))
-        known = {key: value for key, value in config.items() if key in Dense.config_keys}
-        activation = activation_by_name(
-            name or "torch.nn.Tanh", num_labels=2, trust_remote_code=trust_remote_code
-        )
-        module = Dense(**known, activation_function=activation)
-    elif kind == "LayerNorm":
-        module = LayerNorm(**config)
-    else:
-        raise CheckpointError(
-            f"modules.json names a module of kind {kind!r}, which is not known here"
-        )
-    module.load_state_dict(load_file(folder / "model.safetensors"))
-    return module
-
-
-def _pooling_config(config: dict[str, Any]) -> dict[str, Any]:
-    """Older files name the dimension otherwise and carry one flag a mode."""
-    old = {
-        "pooling_mode_cls_token": "cls",
-        "pooling_mode_max_tokens": "max",
-        "pooling_mode_mean_tokens": "mean",
-        "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
-        "pooling_mode_weightedmean_tokens": "weightedmean",
-        "pooling_mode_lasttoken": "lasttoken",
-    }
-    modes = [mode for flag, mode in old.items() if config.get(flag)] or ["mean"]
-    return {
-        "embedding_dimension": config.get(
-            "embedding_dimension", config.get("word_embedding_dimension")
-        ),
-        "pooling_mode": config.get("pooling_mode", modes),
-        "include_prompt": config.get("include_prompt", True),
-    }

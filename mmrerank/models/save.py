@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,12 @@ from torch import nn
 from mmrerank.errors import CheckpointError
 from mmrerank.models.adapters import ADAPTER_FILES, has_adapter, naming_local_base
 from mmrerank.models.load import Backbone
+from mmrerank.models.save_as_published import save_as_published
+from mmrerank.models.suffix import appending
 from mmrerank.specs import ResolvedSpec
 from mmrerank.specs.st_format import (
     LOGIT_SCORE_TYPE,
+    SPECIAL_TOKENS,
     TRANSFORMER_TYPE,
     StFiles,
     StModule,
@@ -22,6 +26,8 @@ from mmrerank.specs.st_format import (
 )
 
 __all__ = ["OUTPUT_OF_TASK", "save_model", "st_transformer_config"]
+
+logger = logging.getLogger(__name__)
 
 _TYPES = {
     "LogitScore": LOGIT_SCORE_TYPE,
@@ -34,6 +40,7 @@ OUTPUT_OF_TASK = {
     "sequence-classification": ("logits", "scores"),
     "text-generation": ("logits", "causal_logits"),
     "any-to-any": ("logits", "causal_logits"),
+    "seq2seq": ("logits", "causal_logits"),
     "feature-extraction": ("last_hidden_state", "token_embeddings"),
 }
 
@@ -57,6 +64,14 @@ def save_model(
     beside the name of its base. Raises CheckpointError when that cannot be.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    if card is not None:
+        (folder / "README.md").write_text(card, encoding="utf-8")
+    if spec.listwise is not None:
+        head = {name: own for module in modules for name, own in module.named_weights().items()}
+        save_as_published(
+            folder, backbone, head, model_config, safe_serialization=safe_serialization
+        )
+        return
     _save_transformer(folder, backbone.model, safe_serialization=safe_serialization)
     _save_processor(folder, backbone, spec)
     entries = [StModule(kind="Transformer", path="", type=TRANSFORMER_TYPE)]
@@ -68,11 +83,15 @@ def save_model(
         )
         if any(True for _ in module.parameters()):
             _save_weights(folder / path, module)
-    if card is not None:
-        (folder / "README.md").write_text(card, encoding="utf-8")
     write_st_files(
         folder, StFiles(tuple(entries), st_transformer_config(backbone, spec), model_config)
     )
+    if backbone.task == "seq2seq":
+        logger.warning(
+            "%s: mmrerank scores with this folder as before and transformers loads it, but "
+            "sentence-transformers 6.2 has no encoder-decoder rerankers and refuses it.",
+            folder,
+        )
 
 
 def _save_transformer(folder: Path, model: Any, *, safe_serialization: bool) -> None:
@@ -108,7 +127,7 @@ def st_transformer_config(backbone: Backbone, spec: ResolvedSpec) -> dict[str, A
     }
     if spec.template.kind == "chat":
         modality_config["message"] = {**entry, "format": spec.template.content}
-        processing = _processing_kwargs(spec)
+        processing = {**_processing_kwargs(spec), **_text_kwargs(spec)}
         if processing:
             config["processing_kwargs"] = processing
         config["unpad_inputs"] = False
@@ -135,9 +154,19 @@ def _processing_kwargs(spec: ResolvedSpec) -> dict[str, Any]:
             },
             cap_pixels_per_frame=True,
         )
-    if spec.template.options:
-        saved["chat_template"] = dict(spec.template.options)
+    variables = dict(spec.template.options)
+    if spec.template.special_tokens is not None:
+        variables[SPECIAL_TOKENS] = spec.template.special_tokens
+    if variables:
+        saved["chat_template"] = variables
     return saved
+
+
+def _text_kwargs(spec: ResolvedSpec) -> dict[str, Any]:
+    """What the tokenizer is told."""
+    limit = spec.truncation.max_length
+    is_text = spec.modalities == ("text",)
+    return {"text": {"max_length": limit}} if is_text and limit is not None else {}
 
 
 def _save_processor(folder: Path, backbone: Backbone, spec: ResolvedSpec) -> None:
@@ -149,7 +178,10 @@ def _save_processor(folder: Path, backbone: Backbone, spec: ResolvedSpec) -> Non
     try:
         for owner in owners if spec.template.kind == "chat" else []:
             owner.chat_template = spec.template.text
-        backbone.processor.save_pretrained(folder)
+        has_processor = backbone.processor is not backbone.tokenizer
+        ids = spec.template.suffix_ids
+        with appending(backbone.tokenizer, ids, has_processor=has_processor):
+            backbone.processor.save_pretrained(folder)
     finally:
         for owner, template in zip(owners, saved, strict=True):
             owner.chat_template = template

@@ -7,21 +7,24 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from mmrerank.engine import EngineCaches, PackedEngine, PaddedRunner, PlanReport, build_engine
-from mmrerank.errors import EngineError, MMRerankError
+from mmrerank.errors import MMRerankError
 from mmrerank.heads import Activation, Head, activation_by_name, build_head
 from mmrerank.media import MediaPolicy, SourceMemo
 from mmrerank.models import Backbone
 from mmrerank.models.architectures import CLASSIFIERS
+from mmrerank.models.vendors_code import runs_vendors_code
 from mmrerank.pipeline.ahead import in_order
+from mmrerank.pipeline.lists import ListLine
 from mmrerank.pipeline.loading import MEDIA_WEIGHT, PairLoader, handfuls, weight_of
 from mmrerank.pipeline.options import CallOptions, rank_names
+from mmrerank.pipeline.scoring import ReadDocument, results_of
+from mmrerank.pipeline.tally import CutTally
 from mmrerank.pipeline.windows import Prepared, cut_seconds, gather
-from mmrerank.prompting import MediaFeature, PairEncoder, build_encoder
+from mmrerank.prompting import ListEncoder, MediaFeature, PairEncoder, build_encoder
 from mmrerank.results import Ranking, rank_scores
 from mmrerank.specs import ResolvedSpec
 from mmrerank.types import (
@@ -63,7 +66,8 @@ class Pipeline:
     ) -> None:
         self.spec = spec
         self._loader = PairLoader(spec, policy or MediaPolicy.local(), max_cache_bytes=256 << 20)
-        parts = CLASSIFIERS.get(type(backbone.model).__name__)
+        is_known = not runs_vendors_code(backbone.model)
+        parts = CLASSIFIERS.get(type(backbone.model).__name__) if is_known else None
         self.head: Head = build_head(spec.head, modules, backbone.model, parts)
         self.encoder: PairEncoder = build_encoder(
             spec, backbone.tokenizer, backbone.processor, scores_last=self.head.at == "last"
@@ -86,6 +90,11 @@ class Pipeline:
             may_pack=may_pack,
         )
         self._model = backbone.model
+        self._lists: ListLine | None = None
+        if isinstance(self.encoder, ListEncoder):
+            self._lists = ListLine(
+                self._loader, self.encoder, self._engine, self.head, backbone.model
+            )
 
     def rank(
         self,
@@ -114,26 +123,33 @@ class Pipeline:
     ) -> Iterator[Score | DocumentError]:
         """Score pairs in the order given, a window at a time, so with bounded memory.
 
+        A listwise model scores pairs in a row with equal query and instruction as one list, and
+        gives the results of a list when it has ended; then memory grows with the longest list.
         Raises the first error of a pair, or gives a DocumentError in its place with
         on_error="record"; Stopped when `should_stop` answers True.
         """
         options = options or CallOptions()
-        num_cut = 0
+        tally = CutTally()
+        for result in self._results(pairs, options):
+            tally.add(result)
+            yield result
+        if warning := tally.warning():
+            logger.warning(warning)
+
+    def _results(
+        self, pairs: Iterable[Pair | DocumentError], options: CallOptions
+    ) -> Iterator[Score | DocumentError]:
+        """Results in the order of the pairs: a window at a time, or a list at a time."""
+        if self._lists is not None:
+            for scored in self._lists.lists(pairs, options):
+                results = dict[int, Score | DocumentError](scored.failed)
+                if scored.logits is not None:
+                    results |= self._results_of(scored.documents, scored.logits, options)
+                yield from (results[index] for index in scored.indices)
+            return
         for window in self._windows(pairs, options):
-            results: dict[int, Score | DocumentError] = {
-                **self._run(window, options),
-                **window.failed,
-            }
-            for index in window.indices:
-                result = results[index]
-                num_cut += isinstance(result, Score) and result.is_cut
-                yield result
-        if num_cut:
-            logger.warning(
-                "%d of the documents were longer than the model takes and were cut; the details "
-                "of the result say which. Raise max_length to keep more text.",
-                num_cut,
-            )
+            results = {**self._run(window, options), **window.failed}
+            yield from (results[index] for index in window.indices)
 
     def _windows(
         self, pairs: Iterable[Pair | DocumentError], options: CallOptions
@@ -153,6 +169,8 @@ class Pipeline:
         self, pairs: Sequence[Pair]
     ) -> tuple[list[EncodedGroup], dict[MediaKey, MediaFeature]]:
         """Stages 2 to 4 alone: load, prepare and encode; what training and `preprocess` use."""
+        if self._lists is not None:
+            return self._lists.groups(pairs), {}
         everything = Prepared()
         for window in self._windows(pairs, CallOptions()):
             everything.add(window)
@@ -243,26 +261,25 @@ class Pipeline:
         )
         for rows, states in batches:
             with torch.inference_mode():
-                # Half-precision logits move in coarse steps: the activation works on float32.
-                logits = self.head.to_logits(states).float()
-                values = self._activate(logits, options)
-            owners = [(groups[row], index) for row in rows for index in groups[row].indices]
-            for (group, index), row_logits, value in zip(
-                owners, _rows(logits), _rows(values), strict=True
-            ):
-                results[index] = (
-                    _no_number(index, options)
-                    if np.isnan(row_logits).any()
-                    else Score(
-                        index,
-                        row_logits,
-                        value,
-                        group.num_tokens,
-                        group.num_truncated,
-                        window.cut_s.get(index, 0.0),
-                    )
+                logits = self.head.to_logits(states)
+            documents = [
+                ReadDocument(
+                    index, group.num_tokens, group.num_truncated, window.cut_s.get(index, 0.0)
                 )
+                for group in (groups[row] for row in rows)
+                for index in group.indices
+            ]
+            results.update(self._results_of(documents, logits, options))
         return results
+
+    def _results_of(
+        self, documents: Sequence[ReadDocument], logits: Tensor, options: CallOptions
+    ) -> dict[int, Score | DocumentError]:
+        with torch.inference_mode():
+            # Half-precision logits move in coarse steps: the activation works on float32.
+            logits = logits.float()
+            values = self._activate(logits, options)
+        return results_of(documents, logits, values, options)
 
     def _activate(self, logits: Tensor, options: CallOptions) -> Tensor:
         """logits: (documents, num_labels). Returns (documents,) for one label."""
@@ -270,18 +287,6 @@ class Pipeline:
         if self.head.num_labels == 1 and values.ndim > 1:
             return values.squeeze(-1)
         return torch.softmax(values, dim=1) if options.apply_softmax and values.ndim > 1 else values
-
-
-def _no_number(index: int, options: CallOptions) -> DocumentError:
-    """For a pair whose logit is NaN; raised where the options say so."""
-    _, document = options.names(Pair(index, Document(()), Document(())))
-    error = EngineError(
-        f"{document}: the model's output is no number (NaN). In half precision its states may have "
-        'grown too large: try model_kwargs={"dtype": "float32"}; else its weights are broken.'
-    )
-    if options.on_error == "raise":
-        raise error
-    return DocumentError(index, error)
 
 
 def _pad_id(backbone: Backbone) -> int:
@@ -295,8 +300,3 @@ def _pad_id(backbone: Backbone) -> int:
         if value is not None:
             return int(value)
     return 0
-
-
-def _rows(values: Tensor) -> np.ndarray:
-    array: np.ndarray = values.detach().float().cpu().numpy()
-    return array

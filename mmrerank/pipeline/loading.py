@@ -9,7 +9,15 @@ from mmrerank.errors import InputError, UnsupportedModality, shorten
 from mmrerank.media import MediaCache, MediaPolicy, SourceMemo, load_documents
 from mmrerank.pipeline.options import CallOptions, Names
 from mmrerank.specs import ResolvedSpec
-from mmrerank.types import Document, DocumentError, LoadedDocument, LoadedPair, Pair, Text
+from mmrerank.types import (
+    Document,
+    DocumentError,
+    LoadedDocument,
+    LoadedPair,
+    Modality,
+    Pair,
+    Text,
+)
 
 __all__ = ["MEDIA_WEIGHT", "PairLoader", "handfuls", "weight_of"]
 
@@ -111,12 +119,16 @@ class PairLoader:
     def _refusals(self, pair: Pair, names: tuple[str, str]) -> tuple[Exception | None, ...]:
         """Why this model cannot take the query, the document; asked before anything is opened."""
         given = Document((*pair.query.parts, Text(pair.instruction or "")))
+        spec = self._spec
+        takes = (spec.query_modalities, spec.document_modalities)
         return tuple(
-            self._refusal(side, name)
-            for name, side in zip(names, (given, pair.document), strict=True)
+            self._refusal(side, name, allowed or spec.modalities)
+            for name, side, allowed in zip(names, (given, pair.document), takes, strict=True)
         )
 
-    def _refusal(self, side: Document, name: str) -> InputError | None:
+    def _refusal(
+        self, side: Document, name: str, allowed: tuple[Modality, ...]
+    ) -> InputError | None:
         for part in side.parts:
             if isinstance(part, Text) and not _is_unicode(part.text):
                 return InputError(
@@ -129,6 +141,12 @@ class PairLoader:
                     f"{name} holds {modality}, {self._spec.name} takes "
                     f"{', '.join(self._spec.modalities)}. Use a model that takes it, or wrap a "
                     "text that looks like a file in mmrerank.Text(...)."
+                )
+            if modality not in allowed:
+                return UnsupportedModality(
+                    f"{name} holds {modality}, {self._spec.name} takes {', '.join(allowed)} in its "
+                    "place and nothing else: its prompt asks about that alone. Give that, or use "
+                    "a model that takes both."
                 )
         return None
 

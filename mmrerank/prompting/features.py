@@ -71,7 +71,12 @@ class MediaPreparer:
             token = getattr(processor, f"{modality}_token", None)
             if token is not None:
                 self.placeholders[modality] = token
-                self.token_types[int(processor.tokenizer.convert_tokens_to_ids(token))] = number
+                # Some processors put another word into the prompt than they look for in it.
+                known = getattr(processor, f"{modality}_token_ids", None) or [None]
+                for token_id in known:
+                    if token_id is None:
+                        token_id = processor.tokenizer.convert_tokens_to_ids(token)
+                    self.token_types[int(token_id)] = number
 
     def prepare(self, loaded: LoadedMedia) -> MediaFeature:
         """Tensors and expansion of one medium; the same key gives the same object while it is
@@ -88,7 +93,11 @@ class MediaPreparer:
             )
         try:
             output = self._processor(
-                text=[placeholder], return_tensors="pt", **self._arguments(loaded)
+                text=[placeholder],
+                return_tensors="pt",
+                # Or what the tokenizer puts around each text would stand in the midst of a prompt.
+                text_kwargs={"add_special_tokens": False},
+                **self._arguments(loaded),
             )
         except (ValueError, TypeError, RuntimeError) as error:
             raise MediaUnreadable(

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 from jinja2.exceptions import TemplateError
 from transformers.utils.chat_template_utils import render_jinja_template
 
-from mmrerank.errors import SpecError
+from mmrerank.errors import InputError, SpecError
 from mmrerank.specs import TemplateSpec
 from mmrerank.types import LoadedDocument, LoadedMedia, LoadedPair, Text
 
@@ -18,9 +18,9 @@ __all__ = ["ChatTemplateProcessor", "Role", "plain_text"]
 
 Role: TypeAlias = Literal["query", "document"]
 
-# Letters of a private use area: no user writes them, no template changes them, no text is trimmed
-# for them.
-_QUERY_MARK, _DOCUMENT_MARK = "\ue000q\ue000", "\ue000d\ue000"
+# Letters of a private use area: no template changes them, and no text is trimmed for them.
+_MARKS = tuple(map(chr, range(0xE000, 0xF900)))
+_QUERY_MARK, _DOCUMENT_MARK = _MARKS[:2]
 
 
 class ChatTemplateProcessor:
@@ -28,7 +28,7 @@ class ChatTemplateProcessor:
     document.
 
     The template runs in transformers' sandbox. special_tokens: its variables bos_token, eos_token,
-    …
+    … A template that is tokenised in parts writes its variable `part` between them.
     """
 
     def __init__(
@@ -37,13 +37,27 @@ class ChatTemplateProcessor:
         self.template = template
         self._variables = {**(special_tokens or {}), **template.options}
 
-    def render(self, pairs: Sequence[LoadedPair]) -> list[str]:
+    def free_mark(self, pairs: Sequence[LoadedPair]) -> str:
+        """A letter that no text of these pairs holds, to stand between parts; "" for a template
+        that is tokenised as a whole.
+        """
+        return _free_letter(self.template, pairs) if self.template.tokenize == "parts" else ""
+
+    def render(self, pairs: Sequence[LoadedPair], part: str = "") -> list[str]:
         """One prompt a pair; media stand as the template's placeholder, to be expanded by the
-        encoder.
+        encoder, and `part` between parts that are tokenised by themselves.
 
         Raises SpecError with the template's own words when it refuses the messages.
         """
-        return self._render([self.messages(pair) for pair in pairs])
+        return self._render([self.messages(pair) for pair in pairs], part)
+
+    def render_list(self, pairs: Sequence[LoadedPair]) -> str:
+        """One prompt with the documents of all pairs; query and instruction are the first one's.
+
+        Raises SpecError as `render` does.
+        """
+        first, *others = (self.messages(pair) for pair in pairs)
+        return self._render([[*first, *(messages[-1] for messages in others)]])[0]
 
     def messages(self, pair: LoadedPair) -> list[dict[str, Any]]:
         """The messages that the template sees."""
@@ -58,6 +72,12 @@ class ChatTemplateProcessor:
         """Whether the document stands before the query in the prompt; found by rendering marks."""
         prompt = self._render_marks()
         return prompt.index(_DOCUMENT_MARK) < prompt.index(_QUERY_MARK)
+
+    @cached_property
+    def carries_instruction(self) -> bool:
+        """Whether an instruction reaches the prompt; found by rendering marks."""
+        pair = LoadedPair(0, _text("q"), _text("d"), instruction=_QUERY_MARK)
+        return _QUERY_MARK in self._render([self.messages(pair)])[0]
 
     def check_roles(self, model_name: str) -> None:
         """Raise SpecError when the template does not carry both the query and the document to the
@@ -80,15 +100,15 @@ class ChatTemplateProcessor:
                 'processor_kwargs={"chat_template": ...}, or a chat_template.jinja in the folder.'
             )
 
-    def around(self, pair: LoadedPair, role: Role) -> tuple[str, str]:
-        """The prompt before and after one side of a pair.
+    def around(self, pair: LoadedPair, role: Role, part: str = "") -> tuple[str, str]:
+        """The prompt, as `render` gives it, before and after one side of a pair.
 
         That side is cut out by rendering a mark in its place, so a template that trims its text is
         still told apart from it.
         """
-        mark = _QUERY_MARK if role == "query" else _DOCUMENT_MARK
+        mark = _free_letter(self.template, [pair], part)
         side: dict[str, Any] = {role: _text(mark)}
-        prompt = self._render([self.messages(replace(pair, **side))])[0]
+        prompt = self._render([self.messages(replace(pair, **side))], part)[0]
         before, _, after = prompt.partition(mark)
         return before, after
 
@@ -113,14 +133,31 @@ class ChatTemplateProcessor:
             for part in document.parts
         ]
 
-    def _render(self, conversations: list[list[dict[str, Any]]]) -> list[str]:
+    def _render(self, conversations: list[list[dict[str, Any]]], part: str = "") -> list[str]:
+        variables = {**self._variables, "part": part} if part else self._variables
         try:
             prompts = render_jinja_template(
-                conversations, chat_template=self.template.text, **self._variables
+                conversations, chat_template=self.template.text, **variables
             )
         except TemplateError as error:
             raise SpecError(f"the chat template refuses these messages: {error}") from error
         return list(prompts[0])
+
+
+def _free_letter(template: TemplateSpec, pairs: Sequence[LoadedPair], taken: str = "") -> str:
+    """A letter in none of the texts that a prompt is made of, so that finding it is no accident."""
+    texts = [template.text, template.instruction or "", taken]
+    for pair in pairs:
+        texts.append(pair.instruction or "")
+        parts = (*pair.query.parts, *pair.document.parts)
+        texts += [part.text for part in parts if isinstance(part, Text)]
+    for mark in _MARKS:
+        if not any(mark in text for text in texts):
+            return mark
+    raise InputError(
+        "the texts hold every letter of Unicode's private use area (U+E000 to U+F8FF), of which "
+        "one is needed to mark places in the prompt. Take some out."
+    )
 
 
 def _text(text: str) -> LoadedDocument:

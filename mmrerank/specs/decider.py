@@ -61,6 +61,13 @@ class Decider:
     @property
     def has_st_form(self) -> bool:
         """Whether the checkpoint's own ST files decide; they do not when the user named a
-        processor.
+        processor, nor where all they say is to run the checkpoint's code.
         """
-        return self.user.processor is None and bool(self.facts.st.modules)
+        asks = self.user.processor is None and not self.restates_code
+        return asks and bool(self.facts.st.modules)
+
+    @property
+    def restates_code(self) -> bool:
+        """Whether the folder stands in for Python files that the checkpoint names."""
+        named = self.folder is not None and self.folder.head.is_restated
+        return named and bool(self.facts.config.get("auto_map"))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from mmrerank.errors import CheckpointError
+from mmrerank.specs.repair import repaired_modules, repaired_settings
 from mmrerank.specs.st_format import StFiles, read_json, read_st_files
 
 __all__ = ["CheckpointFacts", "read_facts"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +71,16 @@ def read_facts(
     """Read the json and jinja files of a checkpoint folder.
 
     config_folder: where config.json lies, for a folder that holds an adapter alone.
-    Raises CheckpointError when there is no config.json.
+    Files that are missing or misplaced are made up for where that is certain, with a warning each.
+    Raises CheckpointError when there is no config.json, or when modules.json leads out of the
+    folder.
     """
-    st = read_st_files(folder)
+    st, misplaced = repaired_modules(folder, read_st_files(folder))
     root = folder / st.transformer_path
     config = read_json((config_folder or root) / "config.json")
     if config is None:
-        raise CheckpointError(
-            f"{name}: there is no config.json in the checkpoint, so it is no transformers model"
-        )
-    return CheckpointFacts(
+        raise CheckpointError(_no_config(name, folder))
+    facts = CheckpointFacts(
         name=name,
         folder=folder,
         config={**config, **(config_overrides or {})},
@@ -84,6 +88,22 @@ def read_facts(
         templates=_read_templates(root),
         media=_read_media_settings(root),
     )
+    st, missing = repaired_settings(
+        st, facts.architecture, facts.media, has_template=bool(facts.chosen_template)
+    )
+    for note in (*misplaced, *missing):
+        logger.warning("%s: %s", name, note)
+    return replace(facts, st=st)
+
+
+def _no_config(name: str, folder: Path) -> str:
+    """The hub's copy leaves GGUF files out, so there the name has to tell."""
+    if "gguf" in name.lower() or any(folder.glob("*.gguf")):
+        return (
+            f"{name}: weights in GGUF form are those of another runtime and are not read here. Use "
+            "the repository that they were made from, with config.json and *.safetensors."
+        )
+    return f"{name}: there is no config.json in the checkpoint, so it is no transformers model"
 
 
 def _read_templates(folder: Path) -> dict[str, str]:

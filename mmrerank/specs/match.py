@@ -35,9 +35,9 @@ def best_match(facts: CheckpointFacts, processors: Sequence[ProcessorSpec]) -> P
     return winners[0]
 
 
-def _claim(facts: CheckpointFacts, match: MatchSpec) -> tuple[int, int, int] | None:
-    """How strong a claim is, strongest first: words of the template, name, model_type; None where a
-    rule fails.
+def _claim(facts: CheckpointFacts, match: MatchSpec) -> tuple[int, int, int, int] | None:
+    """How strong a claim is, strongest first: words of the template, name, fields of the config,
+    model_type; None where a rule fails.
     """
     if match.model_types and facts.model_type not in match.model_types:
         return None
@@ -45,12 +45,14 @@ def _claim(facts: CheckpointFacts, match: MatchSpec) -> tuple[int, int, int] | N
         return None
     if not (match.model_types or match.architectures):
         return None
+    if any(facts.config.get(name) != value for name, value in match.config.items()):
+        return None
     by_template = bool(match.template_contains) and match.template_contains in facts.chosen_template
     names = [_plain(name) for name in match.names]
     by_name = any(_any_match(_plain(own), names) for own in _own_names(facts.name))
     if match.evidence and not (by_template or by_name):
         return None
-    return int(by_template), int(by_name), int(bool(match.model_types))
+    return int(by_template), int(by_name), len(match.config), int(bool(match.model_types))
 
 
 def _any_match(text: str, patterns: Sequence[str]) -> bool:

@@ -130,6 +130,10 @@ def _checked(value: Any, hint: Any, where: str) -> Any:
             words = "whole numbers" if kind is int else "strings"
             raise SpecError(f"{where} = {value!r}: needs a list of {words}")
         return tuple(value)
+    if get_origin(hint) is Mapping:
+        if not isinstance(value, dict):
+            raise SpecError(f"{where} = {value!r}: needs a table, as {{ key = value }}")
+        return value
     choices = [arg for arg in get_args(hint) if isinstance(arg, str)]
     if choices and value not in choices:
         raise SpecError(f"{where} = {value!r}: allowed are {', '.join(map(repr, choices))}")

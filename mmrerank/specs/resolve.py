@@ -5,6 +5,7 @@ source.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from mmrerank.specs.decider import CHECKPOINT, GUESS, USER, Decider, SpecOverrid
 from mmrerank.specs.facts import CheckpointFacts
 from mmrerank.specs.folders import find_processor, list_processors
 from mmrerank.specs.match import best_match
+from mmrerank.specs.page import head_in_words
 from mmrerank.specs.resolve_head import decide_head
 from mmrerank.specs.schema import (
     BudgetSpec,
@@ -22,11 +24,15 @@ from mmrerank.specs.schema import (
     TemplateSpec,
     TruncationSpec,
 )
+from mmrerank.specs.st_format import SPECIAL_TOKENS
 from mmrerank.types import MODALITIES, DecodeBudget, Modality
 
 __all__ = ["SpecOverrides", "resolve"]
 
 logger = logging.getLogger(__name__)
+
+# Where a template of ours is tokenised piece by piece; other readers put nothing in its place.
+_PART = re.compile(r"\{\{-?\s*part\s*-?\}\}")
 
 
 def resolve(facts: CheckpointFacts, user: SpecOverrides | None = None) -> ResolvedSpec:
@@ -45,17 +51,20 @@ def resolve(facts: CheckpointFacts, user: SpecOverrides | None = None) -> Resolv
     decider = Decider(facts, user, folder)
     template = _decide_template(decider)
     prompts, default_prompt_name = _decide_prompts(decider)
+    head = decide_head(decider)
     spec = ResolvedSpec(
         name=facts.name,
         family=folder.name if folder else "sentence-transformers",
         modalities=_decide_modalities(decider),
         template=template,
-        head=decide_head(decider),
+        head=head,
         budget=_decide_budget(decider),
         truncation=_decide_truncation(decider, template),
         dtype=folder.dtype if folder else "",
-        listwise=folder.listwise if folder else None,
+        listwise=folder.listwise if folder and head.kind == "cosine" else None,
         model=folder.model if folder else ModelSpec(),
+        query_modalities=folder.query_modalities if folder else (),
+        document_modalities=folder.document_modalities if folder else (),
         prompts=prompts,
         default_prompt_name=default_prompt_name,
         sources=decider.sources,
@@ -67,7 +76,8 @@ def resolve(facts: CheckpointFacts, user: SpecOverrides | None = None) -> Resolv
             "(head %s). Pass processor=... to silence this.",
             facts.name,
             folder.name,
-            spec.head,
+            head_in_words(spec.head),
+            extra={"guess": folder.name},  # for whoever asks afterwards what is wrong
         )
     return spec
 
@@ -77,9 +87,10 @@ def _decide_template(decider: Decider) -> TemplateSpec:
     if user.chat_template is not None:
         decider.sources["template"] = USER
         text = facts.templates.get(user.chat_template, user.chat_template)
-        return TemplateSpec(
-            kind="chat", text=text, content=_content_format(text, facts), options=_options(facts)
-        )
+        made = _made_template(text, facts)
+        if folder is None or decider.has_st_form:
+            return made
+        return replace(made, special_tokens=folder.template.special_tokens)
     takes_messages = "message" in facts.st.transformer.get("modality_config", {})
     if decider.has_st_form and takes_messages and facts.chosen_template:
         decider.sources["template"] = CHECKPOINT
@@ -102,10 +113,29 @@ def _decide_template(decider: Decider) -> TemplateSpec:
 
 
 def _checkpoint_template(facts: CheckpointFacts) -> TemplateSpec:
-    text = facts.chosen_template
+    return _made_template(facts.chosen_template, facts)
+
+
+def _made_template(text: str, facts: CheckpointFacts) -> TemplateSpec:
     return TemplateSpec(
-        kind="chat", text=text, content=_content_format(text, facts), options=_options(facts)
+        kind="chat",
+        text=text,
+        content=_content_format(text, facts),
+        options=_options(facts),
+        special_tokens=_saved_special_tokens(facts),
+        tokenize="parts" if _PART.search(text) else "whole",
     )
+
+
+def _saved_special_tokens(facts: CheckpointFacts) -> bool | None:
+    variables = facts.st.transformer.get("processing_kwargs", {}).get("chat_template", {})
+    said = variables.get(SPECIAL_TOKENS)
+    return None if said is None else bool(said)
+
+
+def _saved_text_kwargs(facts: CheckpointFacts) -> dict[str, Any]:
+    """What the checkpoint's ST files hand to the tokenizer."""
+    return dict(facts.st.transformer.get("processing_kwargs", {}).get("text", {}))
 
 
 def _content_format(text: str, facts: CheckpointFacts) -> Any:
@@ -128,6 +158,7 @@ def _content_format(text: str, facts: CheckpointFacts) -> Any:
 def _options(facts: CheckpointFacts) -> dict[str, Any]:
     saved = facts.st.transformer.get("processing_kwargs", {}).get("chat_template", {})
     not_variables = {"chat_template", "restore_suffix", "truncation", "max_length", "padding"}
+    not_variables.add(SPECIAL_TOKENS)
     return {key: value for key, value in saved.items() if key not in not_variables}
 
 
@@ -224,9 +255,13 @@ def _checkpoint_decode_budget(
 
 def _decide_truncation(decider: Decider, template: TemplateSpec) -> TruncationSpec:
     rule = TruncationSpec(rule="longest-first" if template.kind == "tokenizer-pair" else "document")
-    if decider.folder is not None and not decider.has_st_form:
+    decider.sources["truncation"] = CHECKPOINT
+    if decider.has_st_form:
+        rule = replace(rule, max_length=_saved_text_kwargs(decider.facts).get("max_length"))
+    elif decider.folder is not None:
         rule = replace(decider.folder.truncation, rule=rule.rule)
-    decider.sources["truncation"] = CHECKPOINT if rule.max_length is None else decider.folder_source
+        if rule.max_length is not None:
+            decider.sources["truncation"] = decider.folder_source
     if decider.user.max_length is not None:
         decider.sources["truncation"] = USER
         rule = replace(rule, max_length=decider.user.max_length)

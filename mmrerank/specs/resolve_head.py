@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mmrerank.errors import CheckpointError, InputError
+from mmrerank.errors import InputError
 from mmrerank.specs.decider import CHECKPOINT, USER, Decider
 from mmrerank.specs.facts import CheckpointFacts
 from mmrerank.specs.folders import list_processors
+from mmrerank.specs.nearest import not_recognised
 from mmrerank.specs.schema import HeadSpec
 
 __all__ = ["decide_head"]
@@ -25,14 +26,7 @@ def decide_head(decider: Decider) -> HeadSpec:
         head = folder.head
         decider.sources["head"] = decider.folder_source
     else:
-        raise CheckpointError(
-            f"{facts.name}: nothing in its files says how it scores a pair "
-            f"(model_type={facts.model_type!r}, "
-            f"architecture={facts.architecture!r}, no sentence-transformers files). Name its "
-            "family with "
-            f"processor=..., one of: {', '.join(spec.name for spec in list_processors())}; "
-            "or give a folder of your own."
-        )
+        raise not_recognised(facts, list_processors())
     activation, source = _decide_activation(decider, head)
     decider.sources["activation"] = source
     return _scaled(decider, _cut_off(decider, replace(head, activation=activation)))
@@ -91,7 +85,7 @@ def _decide_activation(decider: Decider, head: HeadSpec) -> tuple[str, str]:
     config.json.
     """
     facts = decider.facts
-    if decider.user.processor is None:
+    if decider.user.processor is None and not decider.restates_code:
         for value, file in (
             (facts.st.model.get("activation_fn"), "config_sentence_transformers.json"),
             ((facts.config.get("sentence_transformers") or {}).get("activation_fn"), "config.json"),

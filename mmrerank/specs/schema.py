@@ -36,14 +36,16 @@ class MatchSpec:
     """Which checkpoints a folder claims. All given rules must hold; `*` stands for anything in
     patterns.
 
-    model_types, architectures: of config.json. names: patterns of the repository's name, any case.
-    template_contains: words of the checkpoint's chat template that only this family has.
+    model_types, architectures: of config.json. config: further fields of it and their values.
+    names: patterns of the repository's name, any case. template_contains: words of the checkpoint's
+    chat template that only this family has.
     evidence: when True, config.json alone does not tell a reranker from a chat model of the same
     architecture: a name or the words of the template must match as well.
     """
 
     model_types: tuple[str, ...] = ()
     architectures: tuple[str, ...] = ()
+    config: Mapping[str, Any] = field(default_factory=dict)
     names: tuple[str, ...] = ()
     template_contains: str = ""
     evidence: bool = False
@@ -116,6 +118,11 @@ class HeadSpec:
         if unknown := set(self.scales) - {"logit", "probability", "similarity"}:
             raise SpecError(f"scales {sorted(unknown)}: allowed are logit, probability, similarity")
 
+    @property
+    def is_restated(self) -> bool:
+        """Whether the head says in plain data what the vendor publishes as Python files."""
+        return self.kind in ("mlp", "layer", "cosine")
+
 
 @dataclass(frozen=True, slots=True)
 class TruncationSpec:
@@ -125,25 +132,31 @@ class TruncationSpec:
     "document": text tokens of the document, from its end. "longest-first": the tokenizer's rule for
     two
     segments, one token at a time from the longer one.
-    max_query_share: of max_length, what the query may take before it is cut itself.
-    max_query_tokens, max_document_tokens: limits of the two sides, where a vendor sets them.
+    max_query_share, max_document_share: of max_length, what a side may take before it is cut
+    itself. max_query_tokens, max_document_tokens: limits of the two sides, where a vendor sets
+    them.
     suffix_counts: False where what stands behind the document does not count towards max_length.
+    suffix_extends: True where max_length grows by the length of what stands behind the document.
     """
 
     rule: Literal["document", "longest-first"] = "document"
     max_length: int | None = None
     max_query_share: float | None = None
+    max_document_share: float | None = None
     max_query_tokens: int | None = None
     max_document_tokens: int | None = None
     suffix_counts: bool = True
+    suffix_extends: bool = False
 
     def __post_init__(self) -> None:
         for name in ("max_length", "max_query_tokens", "max_document_tokens"):
             value = getattr(self, name)
             if value is not None and value <= 0:
                 raise SpecError(f"{name}={value}: needs a number above 0")
-        if self.max_query_share is not None and not 0 < self.max_query_share <= 1:
-            raise SpecError(f"max_query_share={self.max_query_share}: needs a share above 0, to 1")
+        for name in ("max_query_share", "max_document_share"):
+            share = getattr(self, name)
+            if share is not None and not 0 < share <= 1:
+                raise SpecError(f"{name}={share}: needs a share above 0, to 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +211,9 @@ class LoraSpec:
 class ProcessorSpec:
     """One folder of processors/: everything that is particular to a family.
 
-    models: ids of published checkpoints. license: of their weights. notes: a sentence or two for
-    the page of families.
+    query_modalities, document_modalities: what one side may hold, where that is less than
+    `modalities`; () = all of them. models: ids of published checkpoints. license: of their weights.
+    notes: a sentence or two for the page of families.
     """
 
     name: str
@@ -209,6 +223,8 @@ class ProcessorSpec:
     template: TemplateSpec
     head: HeadSpec
     modalities: tuple[Modality, ...] = ("text",)
+    query_modalities: tuple[Modality, ...] = ()
+    document_modalities: tuple[Modality, ...] = ()
     budget: BudgetSpec = field(default_factory=BudgetSpec)
     truncation: TruncationSpec = TruncationSpec()
     dtype: str = (
@@ -223,7 +239,18 @@ class ProcessorSpec:
     guess: bool = False  # a last resort: using it is announced
 
     def __post_init__(self) -> None:
+        if (self.head.kind == "cosine") != (self.listwise is not None):
+            raise SpecError(
+                f'{self.name}: a head of kind "cosine" compares documents of one prompt, so it '
+                "needs [listwise], and no other head reads such a prompt"
+            )
         unknown = set(self.modalities) - set(MODALITIES)
+        sides = {*self.query_modalities, *self.document_modalities}
+        if not unknown and sides - set(self.modalities):
+            raise SpecError(
+                f"{self.name}: a side may hold {', '.join(sorted(sides))}, and modalities are only "
+                f"{', '.join(self.modalities)}"
+            )
         if unknown or not self.modalities:
             raise SpecError(
                 f"{self.name}: modalities {sorted(unknown)} are not among {', '.join(MODALITIES)}"
@@ -248,6 +275,8 @@ class ResolvedSpec:
     dtype: str = ""
     listwise: ListwiseSpec | None = None
     model: ModelSpec = ModelSpec()
+    query_modalities: tuple[Modality, ...] = ()
+    document_modalities: tuple[Modality, ...] = ()
     prompts: Mapping[str, str] = field(default_factory=dict)
     default_prompt_name: str | None = None
     sources: Mapping[str, str] = field(default_factory=dict)

@@ -16,6 +16,10 @@ from mmrerank.errors import CheckpointError
 
 __all__ = [
     "LOGIT_SCORE_TYPE",
+    "MODEL_FILE",
+    "MODULES_FILE",
+    "SPECIAL_TOKENS",
+    "TRANSFORMER_FILES",
     "TRANSFORMER_TYPE",
     "StFiles",
     "StModule",
@@ -25,6 +29,9 @@ __all__ = [
     "write_st_files",
 ]
 
+# Among the template's variables, where other readers take no notice of it: whether the tokenizer
+# adds its special tokens to a rendered prompt.
+SPECIAL_TOKENS = "adds_special_tokens"
 MODULES_FILE = "modules.json"
 MODEL_FILE = "config_sentence_transformers.json"
 # Older repositories name the transformer's file after its architecture.
@@ -80,7 +87,13 @@ class StFiles:
 def read_st_files(folder: Path) -> StFiles:
     """Read what there is; a folder without such files gives an empty StFiles."""
     modules = []
-    for entry in read_json(folder / MODULES_FILE, default=[]):
+    entries = read_json(folder / MODULES_FILE, default=[])
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise CheckpointError(
+            f"{MODULES_FILE} of the checkpoint is no list of modules; take it from a checkpoint of "
+            "the same family, or delete it to have the family decide"
+        )
+    for entry in entries:
         kind = str(entry.get("type", "")).rsplit(".", 1)[-1]
         path = str(entry.get("path", ""))
         config = read_json(folder / path / "config.json", default={}) if path else {}

@@ -30,6 +30,7 @@ class EncodedGroup:
     media:     spans in the order of the prompt.
     score_at:  for each document the position that its score is read from.
     indices:   for each document the index of its pair in the call; as long as score_at.
+    query_at:  the position that a listwise model reads the query from; None for pair scorers.
     """
 
     token_ids: np.ndarray
@@ -38,6 +39,12 @@ class EncodedGroup:
     media: tuple[MediaSpan, ...] = ()
     token_type_ids: np.ndarray | None = None
     num_truncated: int = 0  # tokens of the document that were cut off
+    query_at: int | None = None
+
+    @property
+    def read_at(self) -> tuple[int, ...]:
+        """Positions whose states a head wants: of the documents, then of the query if any."""
+        return self.score_at if self.query_at is None else (*self.score_at, self.query_at)
 
     @property
     def num_tokens(self) -> int:

@@ -25,6 +25,7 @@ def write_logit_score_files(
     message_format: str,
     prompts: dict[str, str],
     processing_kwargs: dict[str, Any] | None = None,
+    answers: tuple[str, str] = ("yes", "no"),
 ) -> None:
     """modules.json and what it names, for Transformer + LogitScore(yes, no) with raw scores."""
     names = {"method": "forward", "method_output_name": "logits"}
@@ -50,8 +51,8 @@ def write_logit_score_files(
     write_json(
         folder / "1_LogitScore" / "config.json",
         {
-            "true_token_id": tokenizer.convert_tokens_to_ids("yes"),
-            "false_token_id": tokenizer.convert_tokens_to_ids("no"),
+            "true_token_id": tokenizer.convert_tokens_to_ids(answers[0]),
+            "false_token_id": tokenizer.convert_tokens_to_ids(answers[1]),
             "module_input_name": "causal_logits",
         },
     )

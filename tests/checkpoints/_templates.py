@@ -5,6 +5,8 @@ from __future__ import annotations
 __all__ = [
     "CHATML",
     "CHATML_KNOWN_ROLES",
+    "LIGHTON_RERANK",
+    "QWEN2_VL_CHAT",
     "QWEN3_RERANKER",
     "QWEN3_VL_CHAT",
     "QWEN3_VL_RERANKER",
@@ -77,6 +79,32 @@ QWEN3_VL_CHAT = (
     "    {%- endif -%}\n"
     "{%- endfor -%}\n"
     "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}\n"
+)
+
+# Source: chat template of Qwen/Qwen2-VL-2B-Instruct, in our words: a system turn is made up where
+# there is none.
+QWEN2_VL_CHAT = (
+    _RENDER_PARTS + "{%- if messages[0].role != 'system' -%}\n"
+    "    {{- '<|im_start|>system\\nYou are a helpful assistant.<|im_end|>\\n' -}}\n"
+    "{%- endif -%}\n"
+    "{%- for message in messages -%}\n"
+    "    {{- '<|im_start|>' + message.role + '\\n' + render(message.content) -}}\n"
+    "    {{- '<|im_end|>\\n' -}}\n"
+    "{%- endfor -%}\n"
+    "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}\n"
+)
+
+# Assumed: the published template was not at hand, only that the score is Yes minus No.
+LIGHTON_RERANK = (
+    _RENDER_PARTS + "{%- set ns = namespace(query='', document='') -%}\n"
+    "{%- for message in messages -%}\n"
+    "    {%- if message.role == 'query' -%}{%- set ns.query = render(message.content) -%}\n"
+    "    {%- elif message.role == 'document' -%}"
+    "{%- set ns.document = render(message.content) -%}\n"
+    "    {%- endif -%}\n"
+    "{%- endfor -%}\n"
+    "{{- '<|im_start|>user\\nDocument: ' + ns.document + '\\nQuery: ' + ns.query -}}\n"
+    "{{- '\\nIs the document relevant? Yes or No.<|im_end|>\\n<|im_start|>assistant\\n' -}}\n"
 )
 
 # Passes every role through.

@@ -13,7 +13,7 @@ from transformers import (
     Qwen3ForSequenceClassification,
 )
 
-from ._save import make_model, round_up
+from ._save import make_model, round_up, write_json
 from ._st_files import write_logit_score_files
 from ._templates import CHATML, CHATML_KNOWN_ROLES, QWEN3_RERANKER
 from .tokenizers import make_qwen_tokenizer
@@ -62,17 +62,26 @@ def build_qwen3_plain(
 
 
 def build_qwen3_seq_cls(
-    folder: Path, *, seed: int = 0, chat_template: ChatTemplate = "all-roles"
+    folder: Path,
+    *,
+    seed: int = 0,
+    chat_template: ChatTemplate = "all-roles",
+    with_pad_token: bool = True,
+    with_st_files: bool = False,
 ) -> Path:
     """The conversion to one label: the head is lm_head[yes] - lm_head[no] of `build_qwen3`.
 
     No reranker template and no sentence-transformers files: the caller renders the prompt, as
     the cards of the published conversions tell.
+    with_pad_token: whether config.json names one. with_st_files: the later form, with them and
+        with a template of the roles; raw log-odds.
     """
     tokenizer = make_qwen_tokenizer()
     tokenizer.chat_template = _CHAT_TEMPLATES[chat_template]
     causal = _make_causal(tokenizer, seed)
     config = Qwen3Config(**{**_sizes(tokenizer), "num_labels": 1})
+    if not with_pad_token:
+        config.pad_token_id = None
     classifier = Qwen3ForSequenceClassification(config).eval()
     classifier.model.load_state_dict(causal.model.state_dict())
     yes, no = (tokenizer.convert_tokens_to_ids(word) for word in ("yes", "no"))
@@ -80,8 +89,36 @@ def build_qwen3_seq_cls(
         rows = causal.lm_head.weight
         classifier.score.weight.copy_((rows[yes] - rows[no]).unsqueeze(0))
     classifier.save_pretrained(folder)
+    if with_st_files:
+        tokenizer.chat_template = QWEN3_RERANKER
+        _write_classifier_files(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def _write_classifier_files(folder: Path) -> None:
+    """modules.json and what it names, for a Transformer that ends in a classifier."""
+    module = "sentence_transformers.base.modules.transformer.Transformer"
+    names = {"method": "forward", "method_output_name": "logits"}
+    write_json(folder / "modules.json", [{"idx": 0, "name": "0", "path": "", "type": module}])
+    write_json(
+        folder / "sentence_bert_config.json",
+        {
+            "transformer_task": "sequence-classification",
+            "modality_config": {"text": names, "message": {**names, "format": "flat"}},
+            "module_output_name": "scores",
+        },
+    )
+    write_json(
+        folder / "config_sentence_transformers.json",
+        {
+            "__version__": {"sentence_transformers": "6.0.0"},
+            "activation_fn": "torch.nn.modules.linear.Identity",
+            "default_prompt_name": "query",
+            "model_type": "CrossEncoder",
+            "prompts": {"query": QWEN3_INSTRUCTION},
+        },
+    )
 
 
 def _make_causal(tokenizer: Qwen2Tokenizer, seed: int) -> Qwen3ForCausalLM:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any, Literal
@@ -28,7 +29,7 @@ __all__ = [
     "build_qwen3_vl_plain",
 ]
 
-TemplateLayout = Literal["jinja-files", "legacy-json"]
+TemplateLayout = Literal["jinja-files", "legacy-json", "tokenizer-json"]
 QWEN3_VL_INSTRUCTION = "Given a search query, retrieve relevant candidates that answer the query."
 _PIXELS_PER_TOKEN = 32 * 32  # patches of 16 px, merged 2 x 2
 _NORMALISE: dict[str, Any] = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
@@ -41,15 +42,21 @@ def build_qwen3_vl(
     """Qwen3-VL-Reranker with sentence-transformers files and a template named `reranker`.
 
     template_layout: where the two templates lie. "jinja-files": `chat_template.jinja` and
-        `additional_chat_templates/reranker.jinja`; "legacy-json": both in `chat_template.json`.
+        `additional_chat_templates/reranker.jinja`; "legacy-json": both in `chat_template.json`;
+        "tokenizer-json": both in `tokenizer_config.json`, as older versions saved them.
     """
     processor = _make_processor()
     processor.chat_template = {"default": QWEN3_VL_CHAT, "reranker": QWEN3_VL_RERANKER}
     _save(folder, processor, seed)
-    if template_layout == "legacy-json":
+    if template_layout != "jinja-files":
         (folder / "chat_template.jinja").unlink()
         shutil.rmtree(folder / "additional_chat_templates")
+    if template_layout == "legacy-json":
         write_json(folder / "chat_template.json", {"chat_template": processor.chat_template})
+    if template_layout == "tokenizer-json":
+        settings = json.loads((folder / "tokenizer_config.json").read_text())
+        named = [{"name": n, "template": t} for n, t in processor.chat_template.items()]
+        write_json(folder / "tokenizer_config.json", {**settings, "chat_template": named})
     write_logit_score_files(
         folder,
         processor.tokenizer,

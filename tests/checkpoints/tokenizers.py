@@ -14,6 +14,7 @@ from transformers import (
     PreTrainedTokenizerFast,
     Qwen2Tokenizer,
     RobertaTokenizer,
+    T5Tokenizer,
     XLMRobertaTokenizer,
 )
 from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX
@@ -28,6 +29,7 @@ __all__ = [
     "make_modernbert_tokenizer",
     "make_qwen_tokenizer",
     "make_roberta_tokenizer",
+    "make_t5_tokenizer",
     "make_xlm_roberta_tokenizer",
 ]
 
@@ -80,6 +82,24 @@ def make_deberta_tokenizer(*, model_max_length: int = 512) -> DebertaV2Tokenizer
     specials = ["[PAD]", "[CLS]", "[SEP]", "[UNK]"]
     vocab = [*((token, 0.0) for token in specials), *_unigram_pieces(), ("[MASK]", 0.0)]
     return DebertaV2Tokenizer(vocab=vocab, model_max_length=model_max_length)
+
+
+def make_t5_tokenizer(
+    *, num_extra_ids: int = 100, model_max_length: int | None = 512
+) -> T5Tokenizer:
+    """Unigram with the word mark, `a </s>`; the extra ids stand last, <extra_id_0> at the end.
+
+    The words that published T5 rerankers answer with, and those of their prompts, are pieces.
+    """
+    words = ["true", "false", "yes", "no", "sim", "não", "Query", "Document", "Relevant"]
+    pieces = dict(_unigram_pieces())
+    rarest = min(pieces.values())
+    pieces |= {piece: rarest for piece in (":", *(f"▁{word}" for word in words))}
+    specials = [(token, 0.0) for token in ("<pad>", "</s>", "<unk>")]
+    extra = [(f"<extra_id_{number}>", 0.0) for number in reversed(range(num_extra_ids))]
+    limit = {} if model_max_length is None else {"model_max_length": model_max_length}
+    vocab = [*specials, *pieces.items(), *extra]
+    return T5Tokenizer(vocab=vocab, extra_ids=num_extra_ids, **limit)
 
 
 def make_modernbert_tokenizer(*, model_max_length: int = 8192) -> PreTrainedTokenizerFast:

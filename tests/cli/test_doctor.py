@@ -98,3 +98,46 @@ def test_installation_that_lacks_a_library_still_gets_its_table(module: str, cod
     assert rows["score a pair"] == ("broken" if code else "ok")
     assert rows["pypdfium2"] == "ok"
     assert "Traceback" not in done.stdout + done.stderr
+
+
+# ---------------------------------------------------------------- a model
+
+
+def test_doctor_of_a_model_has_a_row_a_check_and_one_verdict(run, text_model):
+    ran = run("doctor", text_model, "--device", "cpu")
+    rows = rows_of(ran.out)
+    assert (ran.code, ran.err) == (0, "")
+    assert rows["scores"] == rows["prompt"] == rows["packed = padded"] == "ok"
+    assert "bert scores" in ran.out.splitlines()[-1]
+
+
+def test_doctor_of_a_spoilt_model_is_code_1_and_says_what_to_do(run, tmp_path):
+    from tests.diagnosis._spoilt import tokens_equal
+
+    ran = run("doctor", tokens_equal(tmp_path / "model"), "--device", "cpu")
+    last = ran.out.splitlines()[-1]
+    assert ran.code == 1
+    assert rows_of(ran.out)["score tokens"] == "broken"
+    assert "would be meaningless: score tokens: " in last
+    assert "What to do: name the family with --processor" in last
+
+
+def test_doctor_of_a_model_as_json(run, text_model):
+    ran = run("doctor", text_model, "--device", "cpu", "--json")
+    shown = json.loads(ran.out)
+    assert (ran.code, shown["can_score"]) == (0, True)
+    assert shown["findings"][0]["component"] == "family"
+    assert shown["verdict"].startswith(str(text_model))
+
+
+def test_doctor_of_a_model_that_is_not_there_is_code_1(run, tmp_path):
+    ran = run("doctor", tmp_path / "nowhere", "--device", "cpu")
+    assert ran.code == 1
+    assert rows_of(ran.out) == {"loading": "broken"}
+    assert "Traceback" not in ran.out + ran.err
+
+
+def test_processor_without_a_model_is_refused(run):
+    ran = run("doctor", "--processor", "qwen3-reranker")
+    assert (ran.code, ran.out) == (2, "")
+    assert "need a MODEL" in ran.err

@@ -45,3 +45,29 @@ def test_processors_table_has_a_row_each(run):
     ran = run("processors")
     rows = {line.split()[0] for line in ran.out.splitlines() if line.strip()}
     assert {"qwen3-reranker", "sequence-classification", "tiny-omni"} <= rows
+
+
+def test_info_shows_scale_and_licence(run, text_model, picture_model):
+    rows = {line.split()[0]: line.split()[1:] for line in _lines(run("info", text_model).out)}
+    assert rows["scale"] == ["logit"]
+    assert "license" in rows
+    shown = json.loads(run("info", picture_model, "--json").out)
+    assert shown["scale"] == "logit"
+
+
+def test_processors_show_scale_and_licence(run):
+    rows = {row["name"]: row for row in json.loads(run("processors", "--json").out)}
+    assert rows["qwen3-reranker"]["scale"] == "probability"
+    assert rows["sequence-classification"]["scale"] == "as the checkpoint says"
+    assert rows["jina-reranker-m0"]["license"] == "CC-BY-NC-4.0"
+    header = _lines(run("processors").out)[0].split()
+    assert header == ["name", "modalities", "head", "scale", "license"]
+
+
+def test_processors_cannot_be_json_and_markdown_at_once(run):
+    ran = run("processors", "--json", "--markdown")
+    assert (ran.code, ran.out) == (2, "")
+
+
+def _lines(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.strip()]

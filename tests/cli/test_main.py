@@ -26,7 +26,8 @@ def run_process(*arguments: str, flags: tuple[str, ...] = ()) -> subprocess.Comp
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["rank"], ["score"], ["info"], ["processors"], ["demo"], ["doctor"]]
+    "command",
+    [[], ["rank"], ["score"], ["info"], ["processors"], ["demo"], ["doctor"], ["convert"]],
 )
 def test_help_imports_neither_torch_nor_transformers(command: list[str]):
     done = run_process(*command, "--help", flags=("-X", "importtime"))

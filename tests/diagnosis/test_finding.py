@@ -8,7 +8,7 @@ import warnings
 
 import pytest
 
-from mmrerank.diagnosis.finding import Absent, Finding, Probe, examine
+from mmrerank.diagnosis.finding import Absent, Finding, NotChecked, Probe, examine
 
 
 def raising(error: BaseException) -> Probe:
@@ -42,6 +42,11 @@ def test_reason_is_one_short_line():
 
 def test_what_is_not_installed_is_missing_not_broken():
     assert examine(raising(Absent())).state == "missing"
+
+
+def test_what_cannot_be_checked_here_costs_nothing():
+    finding = examine(raising(NotChecked("it takes no pictures")))
+    assert finding == Finding("thing", "skipped", "not checked: it takes no pictures")
 
 
 def test_interrupt_of_the_user_ends_the_report():

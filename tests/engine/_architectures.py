@@ -26,6 +26,7 @@ __all__ = [
     "Architecture",
     "make",
     "model_of",
+    "tokens_of_sound",
     "vision_of_qwen3_vl",
 ]
 
@@ -191,6 +192,44 @@ def _qwen2_5_omni() -> PreTrainedModel:
     return hf.Qwen2_5OmniThinkerForConditionalGeneration(config)
 
 
+_AUDIO_CHUNK = 100  # mel frames that are convolved together; transformers knows no other number
+
+
+def tokens_of_sound(num_frames: int) -> int:
+    """Three convolutions of stride 2 over each chunk."""
+    whole, rest = divmod(num_frames, _AUDIO_CHUNK)
+    return whole * -(-_AUDIO_CHUNK // 8) + -(-rest // 8)
+
+
+def _qwen3_omni_moe() -> PreTrainedModel:
+    audio = {
+        "d_model": 16,
+        "encoder_attention_heads": 2,
+        "encoder_ffn_dim": 24,
+        "encoder_layers": 2,
+        "num_mel_bins": 8,
+        "n_window": _AUDIO_CHUNK // 2,
+        "n_window_infer": 2 * _AUDIO_CHUNK,
+        "downsample_hidden_size": 4,
+        "output_dim": HIDDEN,
+    }
+    ids: dict[str, Any] = {
+        **VISION_IDS,
+        "audio_token_id": PLACEHOLDERS["audio"],
+        "audio_start_token_id": 6,
+        "audio_end_token_id": 7,
+    }
+    rope = {**_MROPE, "mrope_interleaved": True}
+    config = hf.Qwen3OmniMoeThinkerConfig(
+        text_config={**DECODER, **_EXPERTS, "rope_parameters": rope},
+        vision_config=vision_of_qwen3_vl(),
+        audio_config=audio,
+        position_id_per_seconds=4,
+        **ids,
+    )
+    return hf.Qwen3OmniMoeThinkerForConditionalGeneration(config)
+
+
 _LISTED = [
     _encoder("bert", hf.BertModel, hf.BertConfig),
     _encoder("electra", hf.ElectraModel, hf.ElectraConfig, **_ENCODER, embedding_size=16),
@@ -251,6 +290,15 @@ _LISTED = [
         "qwen2_5_omni_text",
         _qwen2_5_omni,
         media=(*pictures(), *clips(seconds="video_second_per_grid"), *sounds()),
+    ),
+    Architecture(
+        "qwen3_omni_moe_text",
+        _qwen3_omni_moe,
+        media=(
+            *pictures(),
+            *clips(seconds="video_second_per_grid"),
+            *sounds((137, 230), are_padded=False, num_tokens_of=tokens_of_sound),
+        ),
     ),
 ]
 ARCHITECTURES: dict[str, Architecture] = {listed.name: listed for listed in _LISTED}

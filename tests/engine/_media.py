@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -17,6 +18,7 @@ from mmrerank.types.media import DecodeBudget
 
 __all__ = ["PLACEHOLDERS", "Medium", "clips", "pictures", "sounds"]
 
+NumTokensOf = Callable[[int], int]
 PLACEHOLDERS: dict[Modality, int] = {"image": 8, "video": 9, "audio": 10}
 _SEEN_BEFORE, _SEEN_BEHIND, _HEARD_BEFORE, _HEARD_BEHIND = 4, 5, 6, 7
 _TIME = 11  # a word that tells when a frame was taken
@@ -57,19 +59,32 @@ def clips(*, seconds: str | None = None, are_apart: bool = False) -> list[Medium
     return found
 
 
-def sounds() -> list[Medium]:
-    """Two of different lengths, padded alike as processors do."""
+def sounds(
+    lengths: tuple[int, int] = (24, 37),
+    *,
+    are_padded: bool = True,
+    num_tokens_of: NumTokensOf | None = None,
+) -> list[Medium]:
+    """Two of different lengths, in mel frames.
+
+    are_padded: to one length, as some processors do. num_tokens_of: frames to placeholder tokens.
+    """
     found = []
-    for num_frames in (24, 37):
-        features = torch.zeros(1, _NUM_MELS, _MAX_MEL_FRAMES)
+    for num_frames in lengths:
+        num_columns = _MAX_MEL_FRAMES if are_padded else num_frames
+        features = torch.zeros(1, _NUM_MELS, num_columns)
         chance = torch.Generator().manual_seed(num_frames)
         features[..., :num_frames] = torch.randn(1, _NUM_MELS, num_frames, generator=chance)
-        mask = (torch.arange(_MAX_MEL_FRAMES) < num_frames).long()[None]
-        num_tokens = ((num_frames - 1) // 2 + 1 - 2) // 2 + 1
+        mask = (torch.arange(num_columns) < num_frames).long()[None]
+        num_tokens = (num_tokens_of or _tokens_of_sound)(num_frames)
         ids = [_HEARD_BEFORE, *[PLACEHOLDERS["audio"]] * num_tokens, _HEARD_BEHIND]
         tensors = {"input_features": features, "feature_attention_mask": mask}
         found.append(_medium("audio", str(num_frames), ids, num_tokens, tensors))
     return found
+
+
+def _tokens_of_sound(num_frames: int) -> int:
+    return ((num_frames - 1) // 2 + 1 - 2) // 2 + 1
 
 
 def _seen(

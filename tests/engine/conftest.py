@@ -23,7 +23,7 @@ _BUILDERS: dict[str, Callable[..., Any]] = {
 
 @pytest.fixture(scope="module", autouse=True)
 def _two_threads() -> Iterator[None]:
-    """Batches run side by side only where there are two, and `make test` leaves each process one."""
+    """Batches run side by side only where there are two; `make test` leaves a process one."""
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     yield

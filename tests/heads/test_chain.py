@@ -120,3 +120,14 @@ def _write_modules_json(folder: Path, modules: dict[str, Any], kind: str = "") -
         for i, (path, module) in enumerate(modules.items())
     ]
     (folder / "modules.json").write_text(json.dumps(entries))
+
+
+@pytest.mark.parametrize("out_features", [8, 3], ids=["same size", "another size"])
+def test_dense_with_a_residual_gives_the_peers_vector(out_features: int) -> None:
+    theirs = PeerDense(8, out_features, use_residual=True)
+    ours = Dense(8, out_features, use_residual=True)
+    ours.load_state_dict(theirs.state_dict())
+    states = HIDDEN[:, 0]
+    expected = theirs({"sentence_embedding": states.clone()})["sentence_embedding"]
+    torch.testing.assert_close(ours.step(states), expected)
+    assert ours.get_config_dict()["use_residual"] is True

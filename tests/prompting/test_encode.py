@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mmrerank import CrossEncoder
 from mmrerank.errors import InputError, UnsupportedModality
 from mmrerank.prompting import MediaPreparer
-from mmrerank.prompting.truncate import tokens_to_keep
 from mmrerank.specs import BudgetSpec, PixelBudget
 from mmrerank.types import LoadedMedia, LoadedPair
 from tests.prompting._pairs import BLUE, CLIP, RED, UNCLOSED_TEMPLATES, pair
@@ -225,45 +222,6 @@ def test_segments_are_cut_one_token_at_a_time_from_the_longer_one(folder_of: Fol
     assert group.token_ids.tolist() == expected["input_ids"]
     assert group.token_type_ids.tolist() == expected["token_type_ids"]
     assert group.num_truncated > 100
-
-
-_FLAGS = st.lists(st.tuples(st.sampled_from("fqd"), st.booleans()), min_size=1, max_size=60)
-
-
-def _layout(
-    tokens: Sequence[tuple[str, bool]],
-) -> tuple[Any, Any, tuple[int, int], tuple[int, int]]:
-    """Frame, query tokens, frame, document tokens, frame; one character a token."""
-    order = [t for kind in "qd" for t in tokens if t[0] == kind]
-    num_frame = sum(kind == "f" for kind, _ in tokens)
-    num_query = sum(kind == "q" for kind, _ in order)
-    protected = [True] * num_frame + [flag for _, flag in order] + [True] * num_frame
-    offsets = np.array([(i, i + 1) for i in range(len(protected))])
-    query = (num_frame, num_frame + num_query)
-    return offsets, np.array(protected), (query[1], num_frame + len(order)), query
-
-
-@given(_FLAGS, st.integers(1, 80))
-def test_kept_tokens_fit_and_are_chosen_in_the_stated_order(
-    tokens: list[tuple[str, bool]], max_length: int
-) -> None:
-    offsets, protected, document, query = _layout(tokens)
-    try:
-        keep = tokens_to_keep(offsets, protected, document, query, max_length)
-    except InputError:
-        assert protected.sum() > max_length
-        return
-    assert keep.sum() == min(len(protected), max_length)
-    assert keep[protected].all()
-    free = ~protected
-    in_document, in_query = (
-        np.flatnonzero(free & (offsets[:, 0] >= start) & (offsets[:, 1] <= end))
-        for start, end in (document, query)
-    )
-    for side in (in_document, in_query):  # only the end of a side goes
-        assert np.all(np.diff(keep[side].astype(int)) <= 0)
-    if not keep[in_query].all():
-        assert not keep[in_document].any()
 
 
 # ---------------------------------------------------------------- media features

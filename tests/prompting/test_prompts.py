@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from mmrerank.errors import SpecError
-from mmrerank.prompting import ChatTemplateProcessor
+from mmrerank.prompting import ChatEncoder, ChatTemplateProcessor
+from mmrerank.prompting.truncate import Limits
 from mmrerank.specs import TemplateSpec
+from tests.checkpoints.tokenizers import make_qwen_tokenizer
 from tests.prompting._pairs import BLUE, CLIP, RED, UNCLOSED_TEMPLATES, pair
 
 pytestmark = UNCLOSED_TEMPLATES
@@ -92,6 +94,21 @@ def test_causal_model_without_a_template_joins_the_two_texts(model_of: ModelOf) 
 
 
 # ---------------------------------------------------------------- templates
+
+
+@pytest.mark.parametrize(("role", "num_warnings"), [("system", 0), ("none", 1)])
+def test_instruction_that_the_template_drops_is_warned_of_once(
+    role: str, num_warnings: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = "{% for m in messages if m.role in ('query', 'document', '" + role + "') %}"
+    template = _template(text + "{{ m.content }}{% endfor %}")
+    encoder = ChatEncoder(template, make_qwen_tokenizer(), None, Limits())
+    encoder.encode([pair("a", "c")], {})
+    assert caplog.records == []
+    for _ in range(2):
+        encoder.encode([pair("a", "c", "Be kind.")], {})
+    found = [r.getMessage() for r in caplog.records if "no place for an instr" in r.getMessage()]
+    assert len(found) == num_warnings
 
 
 def _template(text: str) -> ChatTemplateProcessor:

@@ -14,8 +14,13 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from PIL import Image
-from transformers import AutoProcessor, PreTrainedModel, ProcessorMixin
-from transformers import Qwen3VLForConditionalGeneration as Qwen3VL
+from transformers import (
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    BatchFeature,
+    PreTrainedModel,
+    ProcessorMixin,
+)
 
 __all__ = ["Variant", "score"]
 
@@ -31,6 +36,7 @@ _PLACEHOLDER = {
 }
 _VENDOR_ORDER = ("video", "image", "text")
 _PIXELS_PER_TOKEN = 32 * 32
+_SUFFIX = "<|im_end|>\n<|im_start|>assistant\n"
 
 
 def score(
@@ -40,6 +46,7 @@ def score(
     instruction: str | None = None,
     *,
     variant: Variant = "sentence-transformers",
+    max_length: int | None = None,
 ) -> float:
     """Log-odds of yes against no for one pair.
 
@@ -47,7 +54,10 @@ def score(
         the keys text, image, video, each one value or a list.
     variant: "sentence-transformers" keeps the order of the dict and resizes by the checkpoint's
         own processor; "vendor" puts videos before images before text, writes NULL for an empty
-        side and resizes images to 4..1800 tokens by qwen-vl-utils (images and text only).
+        side and resizes by qwen-vl-utils: images to 4..1800 tokens, frames, one a second, to
+        128..768.
+    max_length: what stands in front of the last turn is shortened to so many tokens, as in the
+        vendor's script: words from the end, special tokens never.
     """
     processor, model = _load(str(folder))
     sides = [_parts(side, variant) for side in (query, document)]
@@ -55,10 +65,12 @@ def score(
     prompt = (
         f"<|im_start|>system\n{_SYSTEM}<|im_end|>\n<|im_start|>user\n"
         f"<Instruct>: {instruction or _DEFAULT_INSTRUCTION}<Query>:{query_text}\n"
-        f"<Document>:{document_text}<|im_end|>\n<|im_start|>assistant\n"
+        f"<Document>:{document_text}{_SUFFIX}"
     )
     media = _media([part for side in sides for part in side], variant)
     inputs = processor(text=[prompt], return_tensors="pt", **media)
+    if max_length is not None:
+        _shorten(inputs, processor.tokenizer, max_length)
     with torch.inference_mode():
         state = model.model(**inputs).last_hidden_state[0, -1]
         yes, no = processor.tokenizer.convert_tokens_to_ids(["yes", "no"])
@@ -67,8 +79,20 @@ def score(
 
 @lru_cache(maxsize=4)
 def _load(folder: str) -> tuple[ProcessorMixin, PreTrainedModel]:
-    model = Qwen3VL.from_pretrained(folder, dtype=torch.float32)
+    model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
     return AutoProcessor.from_pretrained(folder), model.eval()
+
+
+def _shorten(inputs: BatchFeature, tokenizer: Any, max_length: int) -> None:
+    ids = inputs["input_ids"][0].tolist()
+    # Five tokens in the published vocabulary, as the script has it.
+    body = len(ids) - len(tokenizer.encode(_SUFFIX, add_special_tokens=False))
+    words = [place for place in range(body) if ids[place] not in tokenizer.all_special_ids]
+    excess = max(body - max_length, 0)
+    dropped = set(words[len(words) - excess :])
+    kept = [place for place in range(len(ids)) if place not in dropped]
+    for name in ("input_ids", "attention_mask", "mm_token_type_ids"):
+        inputs[name] = inputs[name][:, kept]
 
 
 def _parts(side: object, variant: Variant) -> list[tuple[str, Any]]:
@@ -86,7 +110,7 @@ def _kind(value: object) -> str:
 
 
 def _as_list(value: object) -> list[Any]:
-    if value is None or value == "":
+    if value is None or (isinstance(value, str) and not value):
         return []
     return list(value) if isinstance(value, list | tuple) else [value]
 
@@ -105,7 +129,12 @@ def _media(parts: list[tuple[str, Any]], variant: Variant) -> dict[str, Any]:
         media["images"] = images
         if variant == "vendor":
             media["images_kwargs"] = {"do_resize": False}
-    if videos:
+    if videos and variant == "vendor":
+        fetched = [_frames_like_vendor(video) for video in videos]
+        media["videos"], metadata = map(list, zip(*fetched, strict=True))
+        told = {"do_resize": False, "do_sample_frames": False, "video_metadata": metadata}
+        media["videos_kwargs"] = told
+    elif videos:
         media["videos"] = videos
     return media
 
@@ -115,3 +144,12 @@ def _resize_like_vendor(image: Image.Image) -> Image.Image:
 
     budget = {"min_pixels": 4 * _PIXELS_PER_TOKEN, "max_pixels": 1800 * _PIXELS_PER_TOKEN}
     return fetch_image({"image": image, **budget}, image_patch_size=16)
+
+
+def _frames_like_vendor(frames: np.ndarray) -> tuple[torch.Tensor, dict[str, Any]]:
+    from qwen_vl_utils.vision_process import fetch_video
+
+    source = {"video": [Image.fromarray(frame) for frame in frames], "sample_fps": 1.0}
+    fetched: Any = fetch_video(source, image_patch_size=16, return_video_metadata=True)
+    video, metadata = fetched
+    return video, {**metadata, "total_num_frames": len(video)}

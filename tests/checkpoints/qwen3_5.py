@@ -1,0 +1,70 @@
+"""Tiny rerankers on Qwen3.5, whose layers are of two kinds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from transformers import (
+    Qwen2Tokenizer,
+    Qwen2VLImageProcessor,
+    Qwen3_5Config,
+    Qwen3_5ForConditionalGeneration,
+    Qwen3VLProcessor,
+    Qwen3VLVideoProcessor,
+)
+
+from ._save import make_model
+from ._st_files import write_logit_score_files
+from ._templates import LIGHTON_RERANK
+from .qwen2_vl import HIDDEN, ROPE, TEXT, VISION, vision_ids, vocabulary_fields
+from .tokenizers import make_qwen_tokenizer
+
+__all__ = ["build_lighton_rerank_pw"]
+
+
+def build_lighton_rerank_pw(folder: Path, *, seed: int = 0) -> Path:
+    """LightOn-rerank-PW: a Qwen3.5 with sentence-transformers files, Yes minus No."""
+    tokenizer = make_qwen_tokenizer(answers=("Yes", "No"), model_max_length=16384)
+    make_model(
+        lambda: Qwen3_5ForConditionalGeneration(_qwen3_5_config(tokenizer)),
+        seed=seed,
+        matrix_gain=4.0,
+    ).save_pretrained(folder)
+    normalise: dict[str, Any] = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+    size = {"shortest_edge": 4 * 1024, "longest_edge": 64 * 1024}
+    processor = Qwen3VLProcessor(
+        image_processor=Qwen2VLImageProcessor(patch_size=16, size=size, **normalise),
+        video_processor=Qwen3VLVideoProcessor(size=size),
+        tokenizer=tokenizer,
+    )
+    processor.chat_template = LIGHTON_RERANK
+    processor.save_pretrained(folder)
+    write_logit_score_files(
+        folder,
+        tokenizer,
+        task="any-to-any",
+        modalities=["text", "image"],
+        message_format="structured",
+        prompts={},
+        answers=("Yes", "No"),
+    )
+    return folder
+
+
+def _qwen3_5_config(tokenizer: Qwen2Tokenizer) -> Qwen3_5Config:
+    linear = {"linear_key_head_dim": 16, "linear_value_head_dim": 16}
+    heads = {"linear_num_key_heads": 2, "linear_num_value_heads": 4, "head_dim": 16}
+    rope = {**ROPE, "mrope_interleaved": True, "partial_rotary_factor": 1.0}
+    text = {**TEXT, **linear, **heads, "rope_parameters": rope, "tie_word_embeddings": True}
+    vision = {"hidden_size": 32, "intermediate_size": 48, "out_hidden_size": HIDDEN}
+    return Qwen3_5Config(
+        text_config={
+            **text,
+            "layer_types": ["linear_attention", "full_attention"],
+            **vocabulary_fields(tokenizer),
+        },
+        vision_config={**VISION, **vision, "patch_size": 16, "num_position_embeddings": 256},
+        tie_word_embeddings=True,
+        **vision_ids(tokenizer),
+    )

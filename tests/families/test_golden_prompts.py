@@ -1,0 +1,44 @@
+"""Every family's prompts, byte for byte, as they were looked at and committed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mmrerank.specs import list_processors
+from tests.families.golden_prompts import INPUTS, golden_file, read_golden, rendered
+from tests.families.registry import FAMILIES
+from tests.prompting._pairs import UNCLOSED_TEMPLATES
+
+pytestmark = UNCLOSED_TEMPLATES
+# Processors that no tiny checkpoint is found by, beside those that need the vendor's own code.
+NOT_FOUND_BY_FILES = {
+    "prism-reranker",  # the checkpoint's sentence-transformers files say everything
+    "rank-llama",  # claims nothing; the caller names it
+}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_model_reads_what_was_committed(name: str, tmp_path: Path) -> None:
+    assert golden_file(name).is_file(), f"run: python -m tests.families.update {name}"
+    assert rendered(FAMILIES[name](tmp_path / "model")) == read_golden(name)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_file_has_every_input_and_one_modality_at_least_is_taken(name: str) -> None:
+    golden = read_golden(name)
+    assert tuple(golden) == INPUTS
+    refused = {case for case, found in golden.items() if "error" in found}
+    assert refused in (set(), {"image document", "text and image"}, {"text", "text and image"})
+    assert golden["over-long"]["num_truncated"] > 0
+
+
+def test_no_file_is_left_of_a_family_that_is_gone() -> None:
+    known = {golden_file(name).name for name in FAMILIES}
+    assert {path.name for path in golden_file("any").parent.iterdir()} == known
+
+
+def test_every_processor_that_needs_no_code_of_the_vendor_has_a_line() -> None:
+    own = {spec.name for spec in list_processors() if not spec.model.remote_code}
+    assert own - {name.split(":")[0] for name in FAMILIES} <= NOT_FOUND_BY_FILES
