@@ -32,7 +32,7 @@ from .qwen2_vl import (
     build_multimodal_qwen_logit_reranker,
 )
 from .qwen3 import QWEN3_INSTRUCTION, build_qwen3, build_qwen3_plain, build_qwen3_seq_cls
-from .qwen3_5 import build_lighton_rerank_pw
+from .qwen3_5 import build_lighton_rerank_pw, build_prism_reranker
 from .qwen3_vl import (
     QWEN3_VL_INSTRUCTION,
     build_qwen3_vl,
@@ -58,6 +58,7 @@ __all__ = [
     "build_monoqwen2_vl",
     "build_mt5",
     "build_multimodal_qwen_logit_reranker",
+    "build_prism_reranker",
     "build_qwen2_chatml",
     "build_qwen2_known_roles",
     "build_qwen3",

@@ -9,18 +9,20 @@ from transformers import (
     Qwen2Tokenizer,
     Qwen2VLImageProcessor,
     Qwen3_5Config,
+    Qwen3_5ForCausalLM,
     Qwen3_5ForConditionalGeneration,
+    Qwen3_5TextConfig,
     Qwen3VLProcessor,
     Qwen3VLVideoProcessor,
 )
 
 from ._save import make_model
 from ._st_files import write_logit_score_files
-from ._templates import LIGHTON_RERANK
+from ._templates import LIGHTON_RERANK, QWEN3_RERANKER
 from .qwen2_vl import HIDDEN, ROPE, TEXT, VISION, vision_ids, vocabulary_fields
 from .tokenizers import make_qwen_tokenizer
 
-__all__ = ["build_lighton_rerank_pw"]
+__all__ = ["build_lighton_rerank_pw", "build_prism_reranker"]
 
 
 def build_lighton_rerank_pw(folder: Path, *, seed: int = 0) -> Path:
@@ -52,19 +54,50 @@ def build_lighton_rerank_pw(folder: Path, *, seed: int = 0) -> Path:
     return folder
 
 
+def build_prism_reranker(folder: Path, *, seed: int = 0) -> Path:
+    """Prism-Reranker: a Qwen3.5 of text alone with sentence-transformers files, yes minus no.
+
+    Assumed: the template is that of Qwen3-Reranker; the published one was not at hand.
+    """
+    tokenizer = make_qwen_tokenizer(answers=("yes", "no"), model_max_length=16384)
+    tokenizer.chat_template = QWEN3_RERANKER
+    make_model(
+        lambda: Qwen3_5ForCausalLM(Qwen3_5TextConfig(**_text_fields(tokenizer))),
+        seed=seed,
+        matrix_gain=4.0,
+    ).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    write_logit_score_files(
+        folder,
+        tokenizer,
+        task="text-generation",
+        modalities=["text"],
+        message_format="flat",
+        prompts={},
+    )
+    return folder
+
+
 def _qwen3_5_config(tokenizer: Qwen2Tokenizer) -> Qwen3_5Config:
-    linear = {"linear_key_head_dim": 16, "linear_value_head_dim": 16}
-    heads = {"linear_num_key_heads": 2, "linear_num_value_heads": 4, "head_dim": 16}
-    rope = {**ROPE, "mrope_interleaved": True, "partial_rotary_factor": 1.0}
-    text = {**TEXT, **linear, **heads, "rope_parameters": rope, "tie_word_embeddings": True}
     vision = {"hidden_size": 32, "intermediate_size": 48, "out_hidden_size": HIDDEN}
     return Qwen3_5Config(
-        text_config={
-            **text,
-            "layer_types": ["linear_attention", "full_attention"],
-            **vocabulary_fields(tokenizer),
-        },
+        text_config=_text_fields(tokenizer),
         vision_config={**VISION, **vision, "patch_size": 16, "num_position_embeddings": 256},
         tie_word_embeddings=True,
         **vision_ids(tokenizer),
     )
+
+
+def _text_fields(tokenizer: Qwen2Tokenizer) -> dict[str, Any]:
+    linear = {"linear_key_head_dim": 16, "linear_value_head_dim": 16}
+    heads = {"linear_num_key_heads": 2, "linear_num_value_heads": 4, "head_dim": 16}
+    rope = {**ROPE, "mrope_interleaved": True, "partial_rotary_factor": 1.0}
+    return {
+        **TEXT,
+        **linear,
+        **heads,
+        "rope_parameters": rope,
+        "tie_word_embeddings": True,
+        "layer_types": ["linear_attention", "full_attention"],
+        **vocabulary_fields(tokenizer),
+    }

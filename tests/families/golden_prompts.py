@@ -53,13 +53,13 @@ def write_golden(name: str, prompts: dict[str, Any]) -> None:
     golden_file(name).write_text(text, encoding="utf-8")
 
 
-def rendered(checkpoint: Path) -> dict[str, Any]:
+def rendered(checkpoint: Path, **options: Any) -> dict[str, Any]:
     """For each input what the token ids read, and the rendered prompt where that differs; the error
     where the family does not take the input. The last one is shortened to a few tokens more than
     the first one has. A family of pictures alone gets the picture in the last two inputs as well,
-    and the long text as the query.
+    and the long text as the query. options: of loading.
     """
-    model = CrossEncoder(str(checkpoint), device="cpu")
+    model = CrossEncoder(str(checkpoint), device="cpu", **options)
     found = {
         "text": _rendered(model, checkpoint, _QUERY, _DOCUMENT),
         "image document": _rendered(model, checkpoint, _QUERY, _picture()),

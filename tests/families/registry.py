@@ -6,14 +6,17 @@ import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import mmrerank
 from tests import checkpoints
-from tests.checkpoints import layerwise, llm_rerankers
+from tests.checkpoints import layerwise, llm_rerankers, vendors_code
 from tests.checkpoints.jina_v3 import build_jina_v3, build_jina_v35
+from tests.checkpoints.nemotron import build_nemotron
+from tests.checkpoints.nemotron_vl import build_nemotron_vl
 from tests.checkpoints.omni import build_qwen2_5_omni, build_qwen3_omni
 
-__all__ = ["FAMILIES", "named"]
+__all__ = ["FAMILIES", "load_options", "named"]
 
 _EMBEDDED = Path(mmrerank.__file__).parent / "checkpoints" / "tiny-omni"
 _ST_FILES = ("modules.json", "sentence_bert_config.json", "config_sentence_transformers.json")
@@ -114,4 +117,31 @@ FAMILIES: dict[str, Callable[[Path], Path]] = {
     "mxbai-rerank-v1": named("mxbai-rerank-base-v1", checkpoints.build_deberta_v2),
     "nli": named("nli-deberta-v3-base", checkpoints.build_deberta_v2_nli),
     "stsb": named("stsb-distilroberta-base", checkpoints.build_roberta),
+    "gte-multilingual-reranker": named(
+        "gte-multilingual-reranker-base", vendors_code.build_own_new
+    ),
+    "jina-reranker-v1": named("jina-reranker-v1-tiny-en", vendors_code.build_own_bert),
+    "jina-reranker-v2": named(
+        "jina-reranker-v2-base-multilingual", vendors_code.build_own_xlm_roberta
+    ),
+    "nemotron-rerank": named("llama-nemotron-rerank-1b-v2", build_nemotron),
+    "nemotron-rerank-vl": named("llama-nemotron-rerank-vl-1b-v2", build_nemotron_vl),
+    "prism-reranker": named("Prism-Qwen3.5-Reranker-0.8B", checkpoints.build_prism_reranker),
+    "rank-llama": named("some-llama", llm_rerankers.build_rank_llama),
 }
+
+# What a caller says beside the name of the checkpoint.
+_TRUSTED = {"trust_remote_code": True}
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "gte-multilingual-reranker": _TRUSTED,
+    "jina-reranker-v1": _TRUSTED,
+    "jina-reranker-v2": _TRUSTED,
+    "nemotron-rerank": _TRUSTED,
+    "nemotron-rerank-vl": _TRUSTED,
+    "rank-llama": {"processor": "rank-llama"},
+}
+
+
+def load_options(name: str) -> dict[str, Any]:
+    """Arguments that a line of the registry is loaded with."""
+    return _OPTIONS.get(name, {})

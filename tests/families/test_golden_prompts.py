@@ -8,21 +8,17 @@ import pytest
 
 from mmrerank.specs import list_processors
 from tests.families.golden_prompts import INPUTS, golden_file, read_golden, rendered
-from tests.families.registry import FAMILIES
+from tests.families.registry import FAMILIES, load_options
 from tests.prompting._pairs import UNCLOSED_TEMPLATES
 
 pytestmark = UNCLOSED_TEMPLATES
-# Processors that no tiny checkpoint is found by, beside those that need the vendor's own code.
-NOT_FOUND_BY_FILES = {
-    "prism-reranker",  # the checkpoint's sentence-transformers files say everything
-    "rank-llama",  # claims nothing; the caller names it
-}
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_model_reads_what_was_committed(name: str, tmp_path: Path) -> None:
     assert golden_file(name).is_file(), f"run: python -m tests.families.update {name}"
-    assert rendered(FAMILIES[name](tmp_path / "model")) == read_golden(name)
+    checkpoint = FAMILIES[name](tmp_path / "model")
+    assert rendered(checkpoint, **load_options(name)) == read_golden(name)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -39,6 +35,5 @@ def test_no_file_is_left_of_a_family_that_is_gone() -> None:
     assert {path.name for path in golden_file("any").parent.iterdir()} == known
 
 
-def test_every_processor_that_needs_no_code_of_the_vendor_has_a_line() -> None:
-    own = {spec.name for spec in list_processors() if not spec.model.remote_code}
-    assert own - {name.split(":")[0] for name in FAMILIES} <= NOT_FOUND_BY_FILES
+def test_every_processor_has_a_line() -> None:
+    assert {spec.name for spec in list_processors()} == {name.split(":")[0] for name in FAMILIES}

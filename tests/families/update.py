@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.families.golden_prompts import rendered, write_golden
-from tests.families.registry import FAMILIES
+from tests.families.registry import FAMILIES, load_options
 
 __all__ = ["main"]
 
@@ -20,7 +20,8 @@ def main(names: Sequence[str]) -> None:
     """Write the file of each named line of the registry."""
     for name in names or FAMILIES:
         with tempfile.TemporaryDirectory() as folder:
-            write_golden(name, rendered(FAMILIES[name](Path(folder) / "model")))
+            checkpoint = FAMILIES[name](Path(folder) / "model")
+            write_golden(name, rendered(checkpoint, **load_options(name)))
 
 
 if __name__ == "__main__":
