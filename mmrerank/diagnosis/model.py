@@ -45,7 +45,7 @@ class ModelReport:
             also = ", ".join(finding.component for finding in broken[1:])
             told = (
                 f"Scores of {self.name} would be meaningless: {broken[0].component}: "
-                f"{broken[0].found}. What to do: {broken[0].remedy}."
+                f"{broken[0].found.rstrip('.')}. What to do: {broken[0].remedy}."
                 + (f" Also broken: {also}." if also else "")
             )
         elif limited:
