@@ -15,12 +15,14 @@ from mmrerank import CrossEncoder
 from mmrerank.errors import CheckpointError, InputError, UnsupportedModality
 from mmrerank.inputs import parse_document
 from mmrerank.types import Pair
+from tests.checkpoints._save import write_json
 from tests.checkpoints.nemotron_vl import build_nemotron_vl
 from tests.cross_encoder._samples import PAIRS, assert_same_scores
 from tests.families._pictures import picture
 from tests.recipes import nemotron_vl
 
 _QUERY = "Which animal is it?"
+_TRANSFORMER = "sentence_transformers.base.modules.transformer.Transformer"
 _TEXT = "A cat looks out of the window."
 
 
@@ -166,6 +168,31 @@ def test_a_document_of_two_pictures_is_refused_by_its_name(model: CrossEncoder) 
     two = {"image": [picture("cat"), _wide()]}
     with pytest.raises(InputError, match=r"inputs\[1\].*one a document"):
         model.predict([(_QUERY, "a"), (_QUERY, two)])
+
+
+def test_files_of_the_peer_and_a_chat_template_do_not_change_the_prompt(
+    folder: Path, tmp_path: Path
+) -> None:
+    other = Path(shutil.copytree(folder, tmp_path / "llama-nemotron-rerank-vl"))
+    names = {"method": "forward", "method_output_name": "logits"}
+    message = {"message": {**names, "format": "structured"}}
+    files = {
+        "modules.json": [{"idx": 0, "name": "0", "path": "", "type": _TRANSFORMER}],
+        "sentence_bert_config.json": {
+            "transformer_task": "sequence-classification",
+            "modality_config": {"text": names, "image": names, **message},
+            "module_output_name": "scores",
+        },
+        "config_sentence_transformers.json": {
+            "activation_fn": "torch.nn.modules.linear.Identity",
+            "model_type": "CrossEncoder",
+        },
+    }
+    for name, content in files.items():
+        write_json(other / name, content)
+    (other / "chat_template.jinja").write_text("{% for m in messages %}{{ m.role }}{% endfor %}")
+    expected = nemotron_vl.scores_by_vendor(folder, _as_vendor(_documents()))
+    assert_same_scores(_load(other).predict(_with_query(_documents())), expected)
 
 
 def test_the_word_of_a_picture_in_a_text_is_refused(model: CrossEncoder) -> None:
