@@ -176,7 +176,7 @@ def test_files_of_the_peer_and_a_chat_template_do_not_change_the_prompt(
     other = Path(shutil.copytree(folder, tmp_path / "llama-nemotron-rerank-vl"))
     names = {"method": "forward", "method_output_name": "logits"}
     message = {"message": {**names, "format": "structured"}}
-    files = {
+    files: dict[str, Any] = {
         "modules.json": [{"idx": 0, "name": "0", "path": "", "type": _TRANSFORMER}],
         "sentence_bert_config.json": {
             "transformer_task": "sequence-classification",
