@@ -134,6 +134,9 @@ def _build_from_name(
     spec = resolve(facts, user)
     _check_trust(spec, options, name)
     options = _without_vendors_code(spec, options, name)
+    if spec.pair_method is not None:
+        said = {**spec.pair_method.processor, **options.processor}
+        options = replace(options, processor=said)
     task = task_of(spec.head.kind, facts, spec.model.task)
     root = files / facts.st.transformer_path
     layer = checked_layer(spec.head, facts.config, name)

@@ -11,7 +11,7 @@ import numpy as np
 
 from mmrerank.prompting.clean import without_words
 from mmrerank.prompting.expand import Expander, Features, Prompt
-from mmrerank.prompting.features import MediaFeature, MediaPreparer
+from mmrerank.prompting.features import MediaFeature, Preparer
 from mmrerank.prompting.template import ChatTemplateProcessor, Role
 from mmrerank.prompting.tokenise import PromptTokenizer
 from mmrerank.prompting.truncate import Limits, Tokens, tokens_to_keep
@@ -54,7 +54,7 @@ class ChatEncoder:
         self,
         template: ChatTemplateProcessor,
         tokenizer: Any,
-        media: MediaPreparer | None,
+        media: Preparer | None,
         limits: Limits,
     ) -> None:
         self._template = template
@@ -167,9 +167,13 @@ class ChatEncoder:
         """Characters [start, end) of the query or the document in the expanded prompt."""
         pair = marked.pair
         before, after = self._template.around(pair, role, marked.mark)
-        other = pair.document if role == "query" else pair.query
-        # The other side's media stand all before or all after this side.
-        keys = [part.key for part in other.parts if isinstance(part, LoadedMedia)]
+        side, other = pair.query, pair.document
+        if role == "document":
+            side, other = other, side
+        # The other side's media stand all before or all after this side, and so do its own ones
+        # where the template sets them apart.
+        parts = (*other.parts, *(side.parts if self._template.sets_media_apart else ()))
+        keys = [part.key for part in parts if isinstance(part, LoadedMedia)]
         ends = [self._expander.expand(text, keys, features).text for text in (before, after)]
         return len(ends[0]), len(marked.prompt.text) - len(ends[1])
 

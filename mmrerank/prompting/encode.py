@@ -11,8 +11,14 @@ from mmrerank.prompting.features import MediaFeature, MediaPreparer
 from mmrerank.prompting.listwise import ListEncoder
 from mmrerank.prompting.segments import SegmentEncoder
 from mmrerank.prompting.template import ChatTemplateProcessor
-from mmrerank.prompting.truncate import limits_of
-from mmrerank.specs import ResolvedSpec
+from mmrerank.prompting.truncate import Limits, limits_of
+from mmrerank.prompting.vendors import (
+    PairMethod,
+    PairMethodPreparer,
+    VendorsEncoder,
+    warn_of_another_prompt,
+)
+from mmrerank.specs import PairMethodSpec, ResolvedSpec
 from mmrerank.types import EncodedGroup, LoadedPair, MediaKey
 
 __all__ = ["PairEncoder", "build_encoder"]
@@ -51,5 +57,21 @@ def build_encoder(
     template.check_roles(spec.name)
     if spec.listwise is not None:
         return ListEncoder(spec, template, tokenizer)
+    if spec.pair_method is not None:
+        return _vendors_encoder(spec, spec.pair_method, template, tokenizer, processor, limits)
     media = None if processor is tokenizer else MediaPreparer(processor, spec.budget)
     return ChatEncoder(template, tokenizer, media, limits)
+
+
+def _vendors_encoder(
+    spec: ResolvedSpec,
+    said: PairMethodSpec,
+    template: ChatTemplateProcessor,
+    tokenizer: Any,
+    processor: Any,
+    limits: Limits,
+) -> VendorsEncoder:
+    method = PairMethod(processor, said)
+    media = PairMethodPreparer(method, said.placeholder, tokenizer)
+    warn_of_another_prompt(ChatEncoder(template, tokenizer, media, Limits()), method, spec.name)
+    return VendorsEncoder(ChatEncoder(template, tokenizer, media, limits))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -22,9 +22,10 @@ from mmrerank.types import (
     Modality,
 )
 
-__all__ = ["MediaFeature", "MediaPreparer"]
+__all__ = ["TEXT_FIELDS", "MediaFeature", "MediaPreparer", "Preparer"]
 
-_TEXT_FIELDS = {"input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids"}
+# What a processor returns that is of the prompt, not of a medium.
+TEXT_FIELDS = {"input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +47,18 @@ class MediaFeature:
     def num_bytes(self) -> int:
         """Bytes of memory that the tensors hold."""
         return sum(tensor.numel() * tensor.element_size() for tensor in self.tensors.values())
+
+
+class Preparer(Protocol):
+    """Makes media ready. placeholders: modality -> the word of the prompt; token_types: id of a
+    token that stands for a medium -> 1 image, 2 video, 3 audio.
+    """
+
+    placeholders: dict[Modality, str]
+    token_types: dict[int, int]
+
+    def prepare(self, loaded: LoadedMedia) -> MediaFeature:
+        """Tensors and expansion of one medium."""
 
 
 class MediaPreparer:
@@ -118,7 +131,7 @@ class MediaPreparer:
             ids, skip_special_tokens=False, clean_up_tokenization_spaces=False
         )
         tensors = {
-            name: _as_tensor(value) for name, value in output.items() if name not in _TEXT_FIELDS
+            name: _as_tensor(value) for name, value in output.items() if name not in TEXT_FIELDS
         }
         # Of samples only: pixels are bytes and always give finite numbers.
         for tensor in tensors.values() if loaded.modality == "audio" else ():

@@ -74,6 +74,24 @@ class ChatTemplateProcessor:
         return prompt.index(_DOCUMENT_MARK) < prompt.index(_QUERY_MARK)
 
     @cached_property
+    def sets_media_apart(self) -> bool:
+        """Whether a document's pictures stand in front of the query, and its text behind; found by
+        rendering marks.
+        """
+        if self.template.content == "flat":
+            return False
+        text = {"type": "text", "text": _DOCUMENT_MARK}
+        picture = {"type": "image", "image": ""}
+        query = {"role": "query", "content": self._content(_text(_QUERY_MARK))}
+        documents = [{"role": "document", "content": c} for c in ([text], [text, picture])]
+        try:
+            prompts = self._render([[query, document] for document in documents])
+        except SpecError:  # it takes no pictures
+            return False
+        without, with_picture = (prompt.partition(_QUERY_MARK)[0] for prompt in prompts)
+        return _DOCUMENT_MARK not in with_picture and without != with_picture
+
+    @cached_property
     def carries_instruction(self) -> bool:
         """Whether an instruction reaches the prompt; found by rendering marks."""
         pair = LoadedPair(0, _text("q"), _text("d"), instruction=_QUERY_MARK)
@@ -104,10 +122,13 @@ class ChatTemplateProcessor:
         """The prompt, as `render` gives it, before and after one side of a pair.
 
         That side is cut out by rendering a mark in its place, so a template that trims its text is
-        still told apart from it.
+        still told apart from it. Of a template that sets media apart, they are not cut out.
         """
         mark = _free_letter(self.template, [pair], part)
-        side: dict[str, Any] = {role: _text(mark)}
+        whole = pair.query if role == "query" else pair.document
+        kept = [part for part in whole.parts if isinstance(part, LoadedMedia)]
+        parts = (*(kept if self.sets_media_apart else ()), Text(mark))
+        side: dict[str, Any] = {role: LoadedDocument(parts)}
         prompt = self._render([self.messages(replace(pair, **side))], part)[0]
         before, _, after = prompt.partition(mark)
         return before, after

@@ -17,6 +17,7 @@ from mmrerank.specs.schema import (
     LoraSpec,
     MatchSpec,
     ModelSpec,
+    PairMethodSpec,
     PixelBudget,
     ProcessorSpec,
     TemplateSpec,
@@ -58,6 +59,8 @@ def read_processor(folder: Path) -> ProcessorSpec:
     data["model"] = _section(ModelSpec, data.get("model", {}), path, "model")
     if "listwise" in data:
         data["listwise"] = _section(ListwiseSpec, data["listwise"], path, "listwise")
+    if "pair_method" in data:
+        data["pair_method"] = _section(PairMethodSpec, data["pair_method"], path, "pair_method")
     return _section(ProcessorSpec, data, path, "")
 
 

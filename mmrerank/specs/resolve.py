@@ -62,6 +62,7 @@ def resolve(facts: CheckpointFacts, user: SpecOverrides | None = None) -> Resolv
         truncation=_decide_truncation(decider, template),
         dtype=folder.dtype if folder else "",
         listwise=folder.listwise if folder and head.kind == "cosine" else None,
+        pair_method=folder.pair_method if folder else None,
         model=folder.model if folder else ModelSpec(),
         query_modalities=folder.query_modalities if folder else (),
         document_modalities=folder.document_modalities if folder else (),
@@ -91,6 +92,10 @@ def _decide_template(decider: Decider) -> TemplateSpec:
         if folder is None or decider.has_st_form:
             return made
         return replace(made, special_tokens=folder.template.special_tokens)
+    if folder is not None and folder.pair_method is not None:
+        # The vendor's processor writes these prompts, in the peer too; no chat template does.
+        decider.sources["template"] = decider.folder_source
+        return folder.template
     takes_messages = "message" in facts.st.transformer.get("modality_config", {})
     if decider.has_st_form and takes_messages and facts.chosen_template:
         decider.sources["template"] = CHECKPOINT

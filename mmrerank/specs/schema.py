@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from mmrerank.errors import SpecError
 from mmrerank.specs.budget import BudgetSpec, PixelBudget
+from mmrerank.specs.pair_method import PairMethodSpec
 from mmrerank.types import MODALITIES, Modality
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "LoraSpec",
     "MatchSpec",
     "ModelSpec",
+    "PairMethodSpec",
     "PixelBudget",
     "ProcessorSpec",
     "ResolvedSpec",
@@ -232,6 +234,7 @@ class ProcessorSpec:
     )
     lora: LoraSpec = LoraSpec()
     listwise: ListwiseSpec | None = None
+    pair_method: PairMethodSpec | None = None
     model: ModelSpec = ModelSpec()
     models: tuple[str, ...] = ()
     license: str = ""
@@ -243,6 +246,11 @@ class ProcessorSpec:
             raise SpecError(
                 f'{self.name}: a head of kind "cosine" compares documents of one prompt, so it '
                 "needs [listwise], and no other head reads such a prompt"
+            )
+        if self.pair_method is not None and self.template.kind != "chat":
+            raise SpecError(
+                f"{self.name}: [pair_method] prepares pictures alone; the prompt needs [template] "
+                'of kind = "chat"'
             )
         unknown = set(self.modalities) - set(MODALITIES)
         sides = {*self.query_modalities, *self.document_modalities}
@@ -274,6 +282,7 @@ class ResolvedSpec:
     truncation: TruncationSpec
     dtype: str = ""
     listwise: ListwiseSpec | None = None
+    pair_method: PairMethodSpec | None = None
     model: ModelSpec = ModelSpec()
     query_modalities: tuple[Modality, ...] = ()
     document_modalities: tuple[Modality, ...] = ()

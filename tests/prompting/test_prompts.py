@@ -153,6 +153,31 @@ def test_side_of_a_trimming_template_is_found() -> None:
     assert (before, after) == ("query=a;document=", ";")
 
 
+_SIDES = """
+{%- macro words(m) -%}{%- for p in m.content if p.type == 'text' -%}{{ p.text }}{%- endfor -%}
+{%- endmacro -%}
+{%- macro pictures(m) -%}{%- for p in m.content if p.type == 'image' -%}<p>{%- endfor -%}
+{%- endmacro -%}"""
+_DOCUMENT = "{{ 'D:' ~ words(messages[-1]) }}"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{{ pictures(messages[-1]) }}Q:{{ words(messages[0]) }}" + _DOCUMENT, True),
+        ("Q:{{ words(messages[0]) ~ pictures(messages[-1]) }}" + _DOCUMENT, False),
+        ("Q:{{ words(messages[0]) }}" + _DOCUMENT, False),
+        ("{{ 'D:' ~ words(messages[-1]) ~ pictures(messages[-1]) ~ words(messages[0]) }}", False),
+    ],
+    ids=["in front of the query", "in front of the text", "no pictures", "document first"],
+)
+def test_pictures_apart_from_their_text_are_seen_from_the_template(
+    text: str, expected: bool
+) -> None:
+    spec = TemplateSpec("chat", text=_SIDES + text, content="structured")
+    assert ChatTemplateProcessor(spec).sets_media_apart is expected
+
+
 def test_refusal_of_the_template_is_passed_on() -> None:
     text = BOTH + "{% if messages[0].content == 'x' %}{{ raise_exception('no x') }}{% endif %}"
     with pytest.raises(SpecError, match="refuses these messages: no x"):

@@ -1,4 +1,4 @@
-"""llama-nemotron-rerank-vl on text, by its processor's prompt, with transformers' own Llama alone.
+"""llama-nemotron-rerank-vl: text with transformers' own Llama alone, pictures as its card does it.
 
 Source: process_queries_documents_crossencoder of the vendor's processing file, prompt_template v1.
 """
@@ -6,13 +6,21 @@ Source: process_queries_documents_crossencoder of the vendor's processing file, 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
-from transformers import LlamaConfig, LlamaModel, LlamaTokenizer
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoProcessor,
+    LlamaConfig,
+    LlamaModel,
+    LlamaTokenizer,
+)
 
-__all__ = ["score"]
+__all__ = ["score", "scores_by_vendor"]
 
 
 def score(folder: Path, query: str, document: str) -> float:
@@ -30,6 +38,23 @@ def score(folder: Path, query: str, document: str) -> float:
     with torch.inference_mode():
         states = model(ids, attention_mask=nothing_hidden, use_cache=False).last_hidden_state
         return float(states.mean(dim=1) @ weights["score.weight"].T)
+
+
+def scores_by_vendor(
+    folder: Path, pairs: Sequence[tuple[str, str, Any]], **processor: Any
+) -> list[float]:
+    """Raw logits of (query, text of the document or "", its picture or ""), one batch through the
+    vendor's processor and model.
+    """
+    options = {"max_input_tiles": 6, "use_thumbnail": True, **processor}
+    prepare = AutoProcessor.from_pretrained(folder, trust_remote_code=True, **options)
+    model = AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=True)
+    inputs = prepare.process_queries_documents_crossencoder(
+        [{"question": query, "doc_text": text, "doc_image": image} for query, text, image in pairs]
+    )
+    with torch.inference_mode():
+        logits = model.eval()(**inputs, return_dict=True).logits
+    return [float(logit) for logit in logits[:, 0]]
 
 
 def _text_config(folder: Path) -> LlamaConfig:

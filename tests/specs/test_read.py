@@ -110,6 +110,32 @@ def test_template_file_is_read_beside_the_toml(tmp_path: Path) -> None:
     assert read_processor(folder).template.text == "{{ messages }}"
 
 
+_PAIR_METHOD = """
+[pair_method]
+name = "process_pairs"
+query = "q"
+text = "t"
+image = "i"
+placeholder = "<picture>"
+options = { padding = false }
+"""
+
+
+def test_pair_method_is_read_with_its_fields(tmp_path: Path) -> None:
+    text = GOOD.replace('"tokenizer-pair"', '"chat"\nfile = "t.jinja"') + _PAIR_METHOD
+    folder = _write(tmp_path / "family", text)
+    (folder / "t.jinja").write_text("{{ messages }}", encoding="utf-8")
+    method = read_processor(folder).pair_method
+    assert method is not None
+    assert (method.name, method.query, method.image) == ("process_pairs", "q", "i")
+    assert (method.options, method.processor) == ({"padding": False}, {})
+
+
+def test_pair_method_without_a_chat_template_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r'\[pair_method\] .* needs \[template\] of kind = "chat"'):
+        read_processor(_write(tmp_path / "family", GOOD + _PAIR_METHOD))
+
+
 @pytest.mark.parametrize("folder", processor_folders(), ids=lambda folder: folder.name)
 def test_every_folder_of_the_package_is_read(folder: Path) -> None:
     spec = read_processor(folder)
