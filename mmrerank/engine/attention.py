@@ -14,7 +14,15 @@ from transformers import AttentionInterface
 
 from mmrerank.engine.packing import AttentionUnit, PackedBatch
 
-__all__ = ["PACKED", "LayerStates", "PackedPlan", "attention_at", "packed_attention"]
+__all__ = [
+    "PACKED",
+    "Block",
+    "LayerStates",
+    "PackedPlan",
+    "attention_at",
+    "mask_of",
+    "packed_attention",
+]
 
 # The name under which transformers finds `packed_attention`. It is not registered for masks, so
 # models build none and pass None.
@@ -67,7 +75,7 @@ class PackedPlan:
         """(num_own, num_seen) numbers to add, 0 or -inf; None where all is seen."""
         name = (block, window)
         if name not in self._masks:
-            mask = _mask(block, window, like)
+            mask = mask_of(block, window, like)
             if mask is not None and mask.numel() > _MAX_KEPT_MASK:
                 return mask
             self._masks[name] = mask
@@ -97,7 +105,7 @@ def _blocks(unit: AttentionUnit, is_causal: bool) -> list[Block]:
     ]
 
 
-def _mask(
+def mask_of(
     block: Block, window: int | None, like: Tensor, own_rows: Sequence[int] | None = None
 ) -> Tensor | None:
     """See `PackedPlan.mask`. own_rows: some of the block's tokens alone."""
@@ -191,7 +199,7 @@ def attention_at(
         keys, values = packed.keys_of(unit, module, key, value)
         block = Block(unit, 0, unit.end - unit.start, keys.shape[2], module.is_causal)
         own = [place - unit.start for place in wanted[first:last]]
-        mask = _mask(block, sliding_window, query, own)
+        mask = mask_of(block, sliding_window, query, own)
         seen = _attend(query[:, :, first:last], keys, values, mask, scaling, None, dropout)
         output[:, first:last] = seen.transpose(1, 2)
         first = last

@@ -28,9 +28,13 @@ class Lanes:
         self.num = num
         self._pool = pool
 
-    def start(self, call: Callable[[], T]) -> Future[T]:
-        """A future of the call's result. A call may wait for those that were started before it."""
-        if self._pool is not None:
+    def start(self, call: Callable[[], T], *, alone: bool = False) -> Future[T]:
+        """A future of the call's result. A call may wait for those that were started before it.
+
+        alone: run it at once in the caller's thread, with all of its cores: for what has nothing
+        beside it.
+        """
+        if self._pool is not None and not alone:
             return self._pool.submit(call)
         done: Future[T] = Future()
         try:
@@ -62,7 +66,9 @@ def _make(num_threads: int) -> Lanes:
     started = threading.Barrier(num + 1)
 
     def set_up() -> None:
-        # OpenMP and MKL count threads for each calling thread by itself ...
+        # OpenMP and MKL count threads for each calling thread by itself. torch gives a thread its
+        # own number when that is first asked for, and would do so in the middle of a lane's work.
+        torch.get_num_threads()
         torch.set_num_threads(num_threads // num)
         started.wait()
 
@@ -70,5 +76,5 @@ def _make(num_threads: int) -> Lanes:
     for _ in range(num):
         pool.submit(int)
     started.wait()
-    torch.set_num_threads(num_threads)  # ... but torch remembers the last number for new threads
+    torch.set_num_threads(num_threads)  # torch remembers the last number for new threads
     return Lanes(num, pool)

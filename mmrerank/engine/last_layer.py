@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from mmrerank.engine.absorbed import absorbed_attention_at, can_absorb
 from mmrerank.engine.attention import PackedPlan, attention_at
 
 __all__ = ["LastLayer", "LayerKind"]
@@ -90,17 +91,21 @@ def _bert(
 ) -> Tensor:
     """Attention, residual and norm; MLP, residual and norm."""
     attention = layer.attention.self
-    size = attention.attention_head_size
-    mixed = attention_at(
-        places,
-        attention,
-        _heads(attention.query(hidden_states[:, places]), size).transpose(1, 2),
-        _heads(attention.key(hidden_states), size).transpose(1, 2),
-        _heads(attention.value(hidden_states), size).transpose(1, 2),
-        packed=packed,
-        dropout=_dropout_of(attention),
-        scaling=attention.scaling,
-    )
+    key, value, size = attention.key, attention.value, attention.attention_head_size
+    query = _heads(attention.query(hidden_states[:, places]), size).transpose(1, 2)
+    options: Any = {"packed": packed, "dropout": _dropout_of(attention)}
+    options["scaling"] = attention.scaling
+    if can_absorb(places, hidden_states.shape[1], key, value, packed):
+        mixed = absorbed_attention_at(places, query, hidden_states, key, value, **options)
+    else:
+        mixed = attention_at(
+            places,
+            attention,
+            query,
+            _heads(key(hidden_states), size).transpose(1, 2),
+            _heads(value(hidden_states), size).transpose(1, 2),
+            **options,
+        )
     hidden = layer.attention.output(mixed.flatten(2), hidden_states[:, places])
     result: Tensor = layer.output(layer.intermediate(hidden), hidden)
     return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import ceil, inf
 
 from mmrerank.engine.budget import TokenBudget
 from mmrerank.engine.prefix_tree import PrefixTree
@@ -12,6 +13,9 @@ __all__ = ["AttentionUnit", "PackedBatch", "pack_batches"]
 
 # Short neighbours share one attention call: the calls cost more than the masked-out products.
 _UNIT_TOKENS = 128
+
+# Smaller batches are not worth a lane of their own.
+_LEAST_TOKENS = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +68,23 @@ def pack_batches(
     *,
     known: Collection[int] = (),
     wanted: Collection[int] = (),
+    num_lanes: int = 1,
 ) -> list[PackedBatch]:
     """Batches in the tree's order, each of at most the budget's tokens and pairs.
 
     num_prompts: the first rows of the tree, those that are scored; of the others nothing is
     computed. known: places that need no computing. wanted: places whose states the caller keeps.
+    num_lanes: batches that run side by side; there are as many in each, of about the same size.
     A segment is never split: one alone always fits.
     """
     rows_at: dict[int, list[int]] = {}
     for row, leaf in enumerate(tree.leaf_of[:num_prompts]):
         rows_at.setdefault(leaf, []).append(row)
     needed = {place for leaf in rows_at for place in (*tree.chain(leaf), leaf)}
-    cuts = _cut(tree, budget, sorted(needed - set(known)), rows_at)
-    cuts = _stems_first(cuts, _last_uses(tree, cuts))
+    computed = sorted(needed - set(known))
+    goal = _even_size(tree, computed, budget, num_lanes)
+    cuts = _cut(tree, budget, computed, rows_at, goal)
+    cuts = _stems_first(cuts, _last_uses(tree, cuts), num_lanes)
     last_use = _last_uses(tree, cuts)
     batches = []
     for number, places in enumerate(cuts):
@@ -96,29 +104,52 @@ def pack_batches(
 
 
 def _cut(
-    tree: PrefixTree, budget: TokenBudget, needed: Sequence[int], rows_at: dict[int, list[int]]
+    tree: PrefixTree,
+    budget: TokenBudget,
+    needed: Sequence[int],
+    rows_at: dict[int, list[int]],
+    goal: float,
 ) -> list[list[int]]:
-    """The places of each batch."""
+    """The places of each batch. goal: tokens of one, where the budget allows as many."""
     cuts: list[list[int]] = []
-    num_tokens = num_rows = 0
+    num_tokens = num_rows = num_before = 0
     for place in needed:
         segment = tree.segments[place]
         own_rows = len(rows_at.get(place, ()))
         is_full = budget.is_exceeded(num_tokens + segment.num_tokens, num_rows + own_rows)
-        if not cuts or (cuts[-1] and is_full):
+        is_even = num_before + segment.num_tokens / 2 > goal * len(cuts)
+        if not cuts or (cuts[-1] and (is_full or is_even)):
             cuts.append([])
             num_tokens = num_rows = 0
         cuts[-1].append(place)
         num_tokens += segment.num_tokens
+        num_before += segment.num_tokens
         num_rows += own_rows
     return cuts
 
 
-def _stems_first(cuts: list[list[int]], last_use: Mapping[int, int]) -> list[list[int]]:
+def _even_size(
+    tree: PrefixTree, places: Sequence[int], budget: TokenBudget, num_lanes: int
+) -> float:
+    """Tokens of a batch so that all lanes have as much to do; inf where there is one lane."""
+    lengths = [tree.segments[place].num_tokens for place in places]
+    num_tokens = sum(lengths)
+    if num_lanes == 1 or num_tokens < num_lanes * _LEAST_TOKENS:
+        return inf
+    most = num_tokens if budget.max_tokens is None else budget.max_tokens
+    # A batch may end half a segment behind the even size.
+    room = max(most - max(lengths) / 2, most / 2, 1)
+    num_batches = ceil(num_tokens / room / num_lanes) * num_lanes
+    return num_tokens / num_batches
+
+
+def _stems_first(
+    cuts: list[list[int]], last_use: Mapping[int, int], num_lanes: int
+) -> list[list[int]]:
     """What later batches build on is a batch of its own, so that all others can run side by side;
-    where there is but one other, that gains nothing.
+    where none could, that gains nothing.
     """
-    if len(cuts) < 3:
+    if len(cuts) < (3 if num_lanes == 1 else 2):
         return cuts
     stems = [place for place in cuts[0] if last_use[place] > 0]
     rest = [place for place in cuts[0] if last_use[place] == 0]

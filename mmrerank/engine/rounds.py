@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeAlias
 
 import torch
@@ -28,7 +29,7 @@ Outcome: TypeAlias = Tensor | TooLarge | Stopped | None
 
 # Batches between two hand-overs of results, for each lane: more would make a caller wait longer for
 # the model, fewer leave lanes idle at the end of each round.
-_BATCHES_A_LANE = 4
+_BATCHES_A_LANE = 8
 
 
 def rounds_of(batches: Sequence[PackedBatch], device: Any) -> Iterator[Sequence[PackedBatch]]:
@@ -56,13 +57,14 @@ def run_round(
     lanes = lanes_on(device)
     futures: list[Future[Outcome]] = []
     gate = _Gate(should_stop)
-    maker = {place: number for number, batch in enumerate(batches) for place in batch.keep}
+    makers = [_makers_of(number, batches) for number in range(len(batches))]
+    # What others wait for has nothing beside it, nor has what is all there is.
+    alone = set().union(*makers) if len(batches) > 1 else {0}
 
     def run(number: int) -> Outcome:
         batch = batches[number]
-        fronts = {place for unit in batch.units for place in unit.past}
-        for other in {maker[place] for place in fronts if place in maker}:
-            if other < number and not isinstance(futures[other].result(), Tensor):
+        for other in makers[number]:
+            if not isinstance(futures[other].result(), Tensor):
                 return None
         if not gate.is_open():
             return gate.stopped
@@ -78,9 +80,16 @@ def run_round(
 
     with lock, runner.ready():
         for number in range(len(batches)):
-            futures.append(lanes.start(lambda number=number: run(number)))  # type: ignore[misc]
+            call = partial(run, number)
+            futures.append(lanes.start(call, alone=number in alone))
         wait(futures)
     return [future.result() for future in futures]
+
+
+def _makers_of(number: int, batches: Sequence[PackedBatch]) -> set[int]:
+    """The batches in front of one that it builds on."""
+    fronts = {place for unit in batches[number].units for place in unit.past}
+    return {other for other in range(number) if not fronts.isdisjoint(batches[other].keep)}
 
 
 class _Gate:

@@ -15,6 +15,7 @@ from mmrerank.caching import ByteLRU
 from mmrerank.engine.attention import LayerStates
 from mmrerank.engine.budget import TokenBudget
 from mmrerank.engine.interface import Batches, EngineCaches, Features, ShouldStop, check
+from mmrerank.engine.lanes import lanes_on
 from mmrerank.engine.media_states import MediaState, TowerRunner
 from mmrerank.engine.memory import TokenLimit, TooLarge
 from mmrerank.engine.packed import PackedRunner, Work
@@ -87,7 +88,7 @@ class PackedEngine:
                 limits = self._limit.budget(
                     budget, device, partial(run_tokens, self._runner, device)
                 )
-                call = self._plan([groups[row] for row in waiting], limits)
+                call = self._plan([groups[row] for row in waiting], limits, device)
             work = Work(call.groups, call.tree, features, media)
             done: set[int] = set()
             for places, states in self._run(call, work, weights, device, should_stop):
@@ -169,7 +170,7 @@ class PackedEngine:
         """What `run` would do now; nothing is computed."""
         with self._lock:
             self._forget_if_changed()
-            call = self._plan(groups, self._limit.budget(budget, device))
+            call = self._plan(groups, self._limit.budget(budget, device), device)
         num_computed = sum(batch.num_tokens for batch in call.batches)
         return PlanReport(
             runner="packed",
@@ -182,17 +183,21 @@ class PackedEngine:
             num_media_cached=sum(self._media.get(key) is not None for key in features),
         )
 
-    def _plan(self, groups: Sequence[EncodedGroup], budget: TokenBudget) -> _CallPlan:
+    def _plan(self, groups: Sequence[EncodedGroup], budget: TokenBudget, device: Any) -> _CallPlan:
+        num_lanes = lanes_on(device).num
         cached = self._prefixes.all() if self._shares else []
         tree = self._tree(groups, cached)
         if not self._shares:
-            return _CallPlan(groups, tree, pack_batches(tree, len(groups), budget))
+            batches = pack_batches(tree, len(groups), budget, num_lanes=num_lanes)
+            return _CallPlan(groups, tree, batches)
         known = known_places(tree, len(groups), cached)
         for prefix in {id(prefix): prefix for prefix in known.values()}.values():
             self._prefixes.touch(prefix)
         ends = places_to_keep(tree, len(groups)) if self._keeps_prefixes else []
         wanted = {place for end in ends for place in (*tree.chain(end), end)}
-        batches = pack_batches(tree, len(groups), budget, known=known, wanted=wanted)
+        batches = pack_batches(
+            tree, len(groups), budget, known=known, wanted=wanted, num_lanes=num_lanes
+        )
         return _CallPlan(groups, tree, batches, known, ends)
 
     @property

@@ -19,10 +19,37 @@ def test_every_listed_architecture_is_packed() -> None:
     assert set(LAST_LAYER) <= PACKED
 
 
+def test_layers_that_read_both_ways_make_no_keys_of_all_tokens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = model_of("bert").get_decoder()
+    last = model.encoder.layer[-1]
+    key, value = last.attention.self.key, last.attention.self.value
+    num_rows: list[int] = []
+    for projection in (key, value):
+        monkeypatch.setattr(
+            projection, "forward", lambda states: num_rows.append(states.shape[1]) or states
+        )
+    (batch,) = pack_batches(flat_tree([12, 12]), 2, TokenBudget())
+    with (
+        torch.inference_mode(),
+        packed_attention_of(model.config),
+        LastLayer(last, "bert").installed(),
+    ):
+        model(
+            input_ids=torch.arange(40, 64)[None],
+            position_ids=torch.arange(12).repeat(2)[None],
+            use_cache=False,
+            packed=PackedPlan(batch, {}, torch.tensor([0, 12])),
+        )
+    assert num_rows == []
+
+
 @pytest.mark.parametrize("name", LAST_LAYER)
-def test_states_equal_those_of_the_whole_layer(name: str) -> None:
+@pytest.mark.parametrize("read_at", [[0, 7, 18, 23], [0, 1, 2, 7, 8, 17, 18, 21, 22, 23]])
+def test_states_equal_those_of_the_whole_layer(name: str, read_at: list[int]) -> None:
     text_model = model_of(name).get_decoder()
-    lengths, places = [7, 12, 5], torch.tensor([0, 6, 18, 23])
+    lengths, places = [7, 12, 5], torch.tensor(read_at)
     ids = torch.arange(40, 40 + sum(lengths))[None]
     positions = torch.cat([torch.arange(length) for length in lengths])[None] + 2
     (batch,) = pack_batches(flat_tree(lengths), 3, TokenBudget())
@@ -41,6 +68,6 @@ def test_states_equal_those_of_the_whole_layer(name: str) -> None:
         with last.installed():
             few = run(places)
             torch.testing.assert_close(run(), whole, atol=0, rtol=0)
-    assert few.shape == (4, whole.shape[1])
+    assert few.shape == (len(read_at), whole.shape[1])
     torch.testing.assert_close(few, whole[places], atol=1e-6, rtol=1e-6)
     assert "forward" not in vars(layers[-1])
