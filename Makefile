@@ -49,6 +49,8 @@ bench: install-dev
 	$(BIN)/python -m benchmarks.loading --json benchmarks/results/loading.json
 	$(BIN)/python -m benchmarks.growth --json benchmarks/results/growth.json
 	$(BIN)/python -m benchmarks.training --json benchmarks/results/training.json
+	test -d .venv-openvino || { $(UV) venv --quiet .venv-openvino && \
+		$(UV) pip install --quiet --python .venv-openvino "sentence-transformers[openvino]==6.2.0"; }
 	$(BIN)/python -m benchmarks.vs_peer --json benchmarks/results/vs_peer.json; \
 		missed=$$?; $(BIN)/python -m benchmarks.plot && exit $$missed
 
