@@ -57,12 +57,12 @@ def pooled(states: Tensor, mask: Tensor, chunk_size: int | None) -> tuple[Tensor
     """
     if chunk_size is None:
         return states, mask
-    missing = -states.shape[1] % chunk_size
-    # (rows, chunks, chunk_size, …)
-    chunks = pad(states, (0, 0, 0, missing)).unflatten(1, (-1, chunk_size))
-    counted = pad(mask, (0, missing)).unflatten(1, (-1, chunk_size))
+    num_rows, num_tokens, hidden_size = states.shape
+    missing = -num_tokens % chunk_size
+    chunks = pad(states, (0, 0, 0, missing)).reshape(num_rows, -1, chunk_size, hidden_size)
+    counted = pad(mask, (0, missing)).reshape(num_rows, -1, chunk_size)
     # Not multiplied by the mask: the state of padding may be no number.
     sums = chunks.masked_fill(counted.unsqueeze(-1) == 0, 0.0).sum(dim=2)
-    num_tokens = counted.sum(dim=2)
-    means = sums / num_tokens.clamp(min=1).unsqueeze(-1)
-    return means.to(states.dtype), (num_tokens > 0).to(mask.dtype)
+    sizes = counted.sum(dim=2)
+    means = sums / sizes.clamp(min=1).unsqueeze(-1)
+    return means.to(states.dtype), (sizes > 0).to(mask.dtype)
