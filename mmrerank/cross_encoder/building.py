@@ -105,7 +105,10 @@ def build(
         user = replace(user, image=pixels)
     if user.max_length is not None:
         processor["model_max_length"] = user.max_length
-    options = replace(wishes.options, processor=processor)
+    model = dict(wishes.options.model)
+    if "chunk_size" in model:  # as one vendor's model cards have it
+        user = replace(user, chunk_size=model.pop("chunk_size"))
+    options = replace(wishes.options, processor=processor, model=model)
     if modules is None:
         return _build_from_name(name or EMBEDDED_MODEL, wishes.hub, options, user)
     return _build_from_modules(
@@ -181,8 +184,8 @@ def _reads_pickle(options: LoadOptions) -> bool:
 
 
 def _without_vendors_code(spec: ResolvedSpec, options: LoadOptions, name: str) -> LoadOptions:
-    """Where the head's folder stands in for the vendor's Python files, they are not run."""
-    if not spec.head.is_restated or spec.model.remote_code or not options.trust_remote_code:
+    """Where the family's folder stands in for the vendor's Python files, they are not run."""
+    if not spec.is_restated or spec.model.remote_code or not options.trust_remote_code:
         return options
     logger.warning(
         "%s: its Python files are not run: the processor %r says the same in plain data. "

@@ -247,4 +247,6 @@ def features_of(
             features[name] = Tensor(counts).long()
     if is_causal:
         features["logits_to_keep"] = 1
+    if pipeline.spec.encoder_decoder is not None:
+        features["chunk_size"] = pipeline.spec.encoder_decoder.chunk_size
     return features

@@ -7,6 +7,7 @@ import copy
 import logging
 import platform
 import re
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -80,6 +81,7 @@ def describe(model: Settings) -> dict[str, Any]:
         },
         "template": spec.template.kind,
         "listwise": None if spec.listwise is None else _listwise(spec.listwise),
+        "encoder_decoder": None if spec.encoder_decoder is None else asdict(spec.encoder_decoder),
         "prompts": dict(model.prompts),
         "default_prompt_name": model.default_prompt_name,
         "prompt_example": model.pipeline.encoder.prompt(

@@ -8,7 +8,9 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+from transformers.modeling_outputs import BaseModelOutput
 
 from mmrerank.errors import CheckpointError
 from mmrerank.models import (
@@ -19,6 +21,7 @@ from mmrerank.models import (
     decoder_start_id,
     fetch_checkpoint,
     load_backbone,
+    pooled,
 )
 from mmrerank.specs import CheckpointFacts, read_facts
 
@@ -119,11 +122,38 @@ class Transformer(nn.Module):
         if "logits_to_keep" in self._accepted and "logits_to_keep" in features:
             inputs["logits_to_keep"] = features["logits_to_keep"]
         if self.transformer_task == "seq2seq":
+            if "decoder_input_ids" in inputs:
+                return self._forward_two_parts(features, inputs)
             # One decoder step: the scores are read from its first word.
             ids = inputs["input_ids"]
             inputs["decoder_input_ids"] = ids.new_full((len(ids), 1), decoder_start_id(self.model))
         output = self.model(**inputs, return_dict=True)
         features[self.module_output_name] = output[OUTPUT_OF_TASK[self.transformer_task][0]]
+        return features
+
+    def _forward_two_parts(
+        self, features: dict[str, Any], inputs: dict[str, Tensor]
+    ) -> dict[str, Any]:
+        """The encoder reads the document, its states are pooled, the decoder reads the query.
+
+        Writes logits (rows, 1, vocab_size) at the last token of each row.
+        """
+        mask = inputs.pop("attention_mask")
+        encoder = self.model.get_encoder()
+        states = encoder(input_ids=inputs.pop("input_ids"), attention_mask=mask).last_hidden_state
+        states, mask = pooled(states, mask, features["chunk_size"])
+        last = inputs["decoder_attention_mask"].sum(dim=1) - 1
+        # Logits of the whole vocabulary are large, and needed in a few columns alone.
+        columns, column_of = torch.unique(last, return_inverse=True)
+        output = self.model(
+            **inputs,
+            encoder_outputs=BaseModelOutput(last_hidden_state=states),
+            attention_mask=mask,
+            logits_to_keep=columns,
+            use_cache=False,
+        )
+        rows = torch.arange(len(last), device=last.device)
+        features[self.module_output_name] = output.logits[rows, column_of].unsqueeze(1)
         return features
 
     def extra_repr(self) -> str:

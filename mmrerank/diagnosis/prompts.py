@@ -61,7 +61,7 @@ def check_end(subject: Subject) -> Finding:
         return _end_of_segments(subject)
     tail = _tail(subject.prompt(_QUERY_WORD, _DOCUMENT_WORD))
     family = subject.family
-    if family and family.template.kind == "chat" and family.template.tokenize == "whole":
+    if family and family.template.kind == "chat" and family.template.tokenize != "parts":
         expected = _tail(_rendered(family.template, subject))
         if spec.template.suffix_ids == family.template.suffix_ids:
             tail = tail[: len(tail) - len(_shown_suffix(subject))]

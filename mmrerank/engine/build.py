@@ -18,6 +18,7 @@ from mmrerank.engine.probe import ProbingEngine, gives_equal_states
 from mmrerank.engine.run import PackedEngine
 from mmrerank.engine.run_padded import PaddedEngine
 from mmrerank.engine.seq2seq import Seq2SeqEngine, Seq2SeqRunner
+from mmrerank.engine.two_parts import TwoPartEngine, TwoPartRunner
 from mmrerank.heads import Head
 from mmrerank.models.architectures import (
     COUNT_FROM_PADDING,
@@ -27,6 +28,7 @@ from mmrerank.models.architectures import (
     PACKED_WITH_MEDIA,
 )
 from mmrerank.models.vendors_code import runs_vendors_code
+from mmrerank.specs import EncoderDecoderSpec
 
 __all__ = ["build_engine"]
 
@@ -41,12 +43,16 @@ def build_engine(
     token_types: Mapping[int, int],
     caches: EngineCaches,
     may_pack: bool = True,
+    encoder_decoder: EncoderDecoderSpec | None = None,
 ) -> Engine:
     """Packed where the architecture gives the same states so, known or found out; else padded.
     Encoder-decoders have an engine of their own.
 
-    token_types: placeholder id -> 1 image, 2 video, 3 audio.
+    token_types: placeholder id -> 1 image, 2 video, 3 audio. encoder_decoder: given where prompts
+    have two parts.
     """
+    if encoder_decoder is not None:
+        return TwoPartEngine(TwoPartRunner(model, padded, encoder_decoder.chunk_size))
     if model.config.is_encoder_decoder and head.reads == "position":
         return Seq2SeqEngine(Seq2SeqRunner(model, padded))
     text_model = model.get_decoder()

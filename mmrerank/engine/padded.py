@@ -84,8 +84,16 @@ class PaddedRunner:
         """The arguments of the model's forward: ids, mask, and media tensors in the order of the
         rows.
 
-        pad_left: for callers that read the last column, as the peer's modules do.
+        pad_left: for callers that read the last column, as the peer's modules do. Of prompts in two
+        parts the decoder's have names of their own.
         """
+        if groups[0].decoder_at is not None:
+            encoders, decoders = zip(*(group.parts() for group in groups), strict=True)
+            decoder = self.inputs(decoders, {})
+            return {
+                **self.inputs(encoders, {}),
+                **{f"decoder_{name}": tensor for name, tensor in decoder.items()},
+            }
         ids = _pad([group.token_ids for group in groups], self._pad_id, pad_left=pad_left)
         ones = [np.ones_like(group.token_ids) for group in groups]
         arrays = {"input_ids": ids, "attention_mask": _pad(ones, 0, pad_left=pad_left)}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -11,12 +12,14 @@ from torch import Tensor
 from mmrerank.engine.budget import TokenBudget
 from mmrerank.engine.interface import Batches, Features, ShouldStop, check
 from mmrerank.engine.memory import TokenLimit, TooLarge, attempt
-from mmrerank.engine.plan import plan_batches
+from mmrerank.engine.plan import BatchPlan, plan_batches
 from mmrerank.engine.report import PlanReport
 from mmrerank.locks import CopyableLock
 from mmrerank.types import EncodedGroup
 
-__all__ = ["PaddedEngine"]
+__all__ = ["PaddedEngine", "RowBatches"]
+
+T = TypeVar("T")
 
 
 class RowRunner(Protocol):
@@ -26,16 +29,55 @@ class RowRunner(Protocol):
         """Returns (num_documents, dim) in the order of the groups and their scoring positions."""
 
 
-class PaddedEngine:
-    """One row a prompt, rows of similar length together.
+class RowBatches:
+    """Rows of similar length together, within the limits of a device, which it learns.
 
     One thread at a time is on the model: some models keep positions of the last call on themselves.
     """
 
-    def __init__(self, runner: RowRunner) -> None:
-        self._runner = runner
+    def __init__(self) -> None:
         self._limit = TokenLimit()
         self._lock = CopyableLock()
+
+    def run(
+        self,
+        lengths: Sequence[int],
+        compute: Callable[[Sequence[int]], T],
+        *,
+        budget: TokenBudget,
+        device: Any,
+        should_stop: ShouldStop = None,
+    ) -> Iterator[tuple[tuple[int, ...], T]]:
+        """The rows of each batch with what `compute` made of them. Raises as `Engine.run`.
+
+        lengths: tokens of each row.
+        """
+        waiting = list(range(len(lengths)))
+        while waiting:
+            done: set[int] = set()
+            for plan in self.plans([lengths[row] for row in waiting], budget, device):
+                check(should_stop)
+                rows = tuple(waiting[place] for place in plan.rows)
+                with self._lock, torch.inference_mode():
+                    made = attempt(partial(compute, rows), plan.num_tokens, len(rows))
+                if isinstance(made, TooLarge):
+                    self._limit.shrink(made, device)
+                    break
+                yield rows, made
+                done.update(rows)
+            waiting = [row for row in waiting if row not in done]
+
+    def plans(self, lengths: Sequence[int], budget: TokenBudget, device: Any) -> list[BatchPlan]:
+        """The batches that `run` would run."""
+        return plan_batches(lengths, self._limit.budget(budget, device))
+
+
+class PaddedEngine:
+    """One row a prompt, rows of similar length together."""
+
+    def __init__(self, runner: RowRunner) -> None:
+        self._runner = runner
+        self._batches = RowBatches()
 
     def run(
         self,
@@ -47,36 +89,19 @@ class PaddedEngine:
         should_stop: ShouldStop = None,
     ) -> Batches:
         """See `Engine.run`."""
-        waiting = list(range(len(groups)))
-        while waiting:
-            done: set[int] = set()
-            limits = self._limit.budget(budget, device)
-            for plan in plan_batches([groups[row].num_tokens for row in waiting], limits):
-                check(should_stop)
-                rows = [waiting[place] for place in plan.rows]
-                states = self._states([groups[row] for row in rows], features, device)
-                if isinstance(states, TooLarge):
-                    self._limit.shrink(states, device)
-                    break
-                yield tuple(rows), states
-                done.update(rows)
-            waiting = [row for row in waiting if row not in done]
-
-    def _states(
-        self, groups: Sequence[EncodedGroup], features: Features, device: Any
-    ) -> Tensor | TooLarge:
-        num_tokens = len(groups) * max(group.num_tokens for group in groups)
-        with self._lock, torch.inference_mode():
-            return attempt(
-                lambda: self._runner.run(groups, features, device), num_tokens, len(groups)
-            )
+        return self._batches.run(
+            [group.num_tokens for group in groups],
+            lambda rows: self._runner.run([groups[row] for row in rows], features, device),
+            budget=budget,
+            device=device,
+            should_stop=should_stop,
+        )
 
     def explain(
         self, groups: Sequence[EncodedGroup], features: Features, budget: TokenBudget, device: Any
     ) -> PlanReport:
         """See `Engine.explain`; padding counts as computed."""
-        limits = self._limit.budget(budget, device)
-        plans = plan_batches([group.num_tokens for group in groups], limits)
+        plans = self._batches.plans([group.num_tokens for group in groups], budget, device)
         return PlanReport(
             runner="padded",
             num_prompts=len(groups),

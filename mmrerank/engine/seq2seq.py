@@ -21,7 +21,7 @@ from mmrerank.engine.run_padded import PaddedEngine
 from mmrerank.models.decoder import decoder_scale, decoder_start_id
 from mmrerank.types import EncodedGroup
 
-__all__ = ["Seq2SeqEngine", "Seq2SeqRunner"]
+__all__ = ["Seq2SeqEngine", "Seq2SeqRunner", "places_of_prompts"]
 
 
 class Seq2SeqRunner:
@@ -74,7 +74,7 @@ class Seq2SeqEngine:
         should_stop: ShouldStop = None,
     ) -> Batches:
         """See `Engine.run`; a batch may give the states of more prompts than it computed."""
-        owners = _places_of_prompts(groups)
+        owners = places_of_prompts(groups)
         distinct = [groups[places[0]] for places in owners]
         batches = self._rows.run(
             distinct, features, budget=budget, device=device, should_stop=should_stop
@@ -88,7 +88,7 @@ class Seq2SeqEngine:
         self, groups: Sequence[EncodedGroup], features: Features, budget: TokenBudget, device: Any
     ) -> PlanReport:
         """See `Engine.explain`; padding counts as computed, the decoder's one token does not."""
-        distinct = [groups[places[0]] for places in _places_of_prompts(groups)]
+        distinct = [groups[places[0]] for places in places_of_prompts(groups)]
         return replace(
             self._rows.explain(distinct, features, budget, device),
             runner="encoder-decoder",
@@ -97,7 +97,7 @@ class Seq2SeqEngine:
         )
 
 
-def _places_of_prompts(groups: Sequence[EncodedGroup]) -> list[list[int]]:
+def places_of_prompts(groups: Sequence[EncodedGroup]) -> list[list[int]]:
     """For each distinct prompt the places where it stands, in the order of the first ones."""
     places: dict[tuple[Any, ...], list[int]] = {}
     for place, group in enumerate(groups):

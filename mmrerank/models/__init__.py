@@ -1,7 +1,7 @@
 """Stage 6, the build line: checkpoints from the hub or disk into memory, and back to disk."""
 
 from mmrerank.models.adapters import AdapterBase, base_of, has_adapter
-from mmrerank.models.decoder import decoder_start_id
+from mmrerank.models.decoder import decoder_start_id, pooled
 from mmrerank.models.head_modules import load_head_modules
 from mmrerank.models.hub import EMBEDDED_MODEL, fetch_checkpoint
 from mmrerank.models.load import Backbone, LoadOptions, load_backbone, task_of
@@ -23,6 +23,7 @@ __all__ = [
     "load_backbone",
     "load_head_modules",
     "lower_case_as_stored",
+    "pooled",
     "read_linear_weights",
     "save_model",
     "task_of",

@@ -69,6 +69,7 @@ NEVER_PACKED: frozenset[str] = frozenset({"deberta", "deberta-v2", "mpnet", "t5"
 DECODER_SCALE: dict[str, str] = {
     "mt5": "",
     "t5": "scale_decoder_outputs",
+    "t5gemma2": "",
     "umt5": "tie_word_embeddings",
 }
 

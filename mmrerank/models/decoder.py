@@ -1,13 +1,16 @@
-"""What an encoder-decoder's first decoder step starts from, and what becomes of its state."""
+"""What an encoder-decoder's decoder starts from and looks at, and what becomes of its state."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from torch import Tensor
+from torch.nn.functional import pad
+
 from mmrerank.errors import CheckpointError, shorten
 from mmrerank.models.architectures import DECODER_SCALE
 
-__all__ = ["decoder_scale", "decoder_start_id"]
+__all__ = ["decoder_scale", "decoder_start_id", "pooled"]
 
 
 def decoder_start_id(model: Any) -> int:
@@ -43,3 +46,23 @@ def decoder_scale(config: Any) -> float:
     field = DECODER_SCALE[config.model_type]
     is_scaled = bool(field) and getattr(config, field)
     return float(config.d_model**-0.5) if is_scaled else 1.0
+
+
+def pooled(states: Tensor, mask: Tensor, chunk_size: int | None) -> tuple[Tensor, Tensor]:
+    """An encoder's states as means of `chunk_size` tokens in a row; a last chunk may have fewer.
+
+    states: (rows, tokens, hidden_size). mask: (rows, tokens), 1 for tokens and 0 for padding behind
+    them. chunk_size: None leaves both as they are.
+    Returns (rows, chunks, hidden_size) and (rows, chunks).
+    """
+    if chunk_size is None:
+        return states, mask
+    num_rows, num_tokens, hidden_size = states.shape
+    missing = -num_tokens % chunk_size
+    chunks = pad(states, (0, 0, 0, missing)).reshape(num_rows, -1, chunk_size, hidden_size)
+    counted = pad(mask, (0, missing)).reshape(num_rows, -1, chunk_size)
+    # Not multiplied by the mask: the state of padding may be no number.
+    sums = chunks.masked_fill(counted.unsqueeze(-1) == 0, 0.0).sum(dim=2)
+    sizes = counted.sum(dim=2)
+    means = sums / sizes.clamp(min=1).unsqueeze(-1)
+    return means.to(states.dtype), (sizes > 0).to(mask.dtype)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import transformers
-from transformers import AutoConfig, AutoProcessor
+from transformers import AutoConfig, AutoProcessor, AutoTokenizer
 
 from mmrerank.errors import CheckpointError, MMRerankError
 from mmrerank.models.adapters import AdapterBase, attach_adapter
@@ -122,9 +122,10 @@ def _load(
         model.name_or_path = base.name if base else _portable(name, folder)
         if base:
             attach_adapter(model, base.adapter)
-        processor = AutoProcessor.from_pretrained(  # type: ignore[no-untyped-call]
-            folder, **trust, **options.processor
-        )
+        # Encoder-decoders are asked about text: what others of their type need for pictures may be
+        # missing, and AutoProcessor would ask for it.
+        reader: Any = AutoTokenizer if task == "seq2seq" else AutoProcessor
+        processor = reader.from_pretrained(folder, **trust, **options.processor)
     except MMRerankError:
         raise
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:

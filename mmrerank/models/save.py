@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from mmrerank.models.save_as_published import save_as_published
 from mmrerank.models.suffix import appending
 from mmrerank.specs import ResolvedSpec
 from mmrerank.specs.st_format import (
+    ENCODER_DECODER,
     LOGIT_SCORE_TYPE,
     SPECIAL_TOKENS,
     TRANSFORMER_TYPE,
@@ -131,6 +133,8 @@ def st_transformer_config(backbone: Backbone, spec: ResolvedSpec) -> dict[str, A
         if processing:
             config["processing_kwargs"] = processing
         config["unpad_inputs"] = False
+    if spec.encoder_decoder is not None:
+        config[ENCODER_DECODER] = asdict(spec.encoder_decoder)
     return config
 
 

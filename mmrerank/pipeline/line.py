@@ -88,6 +88,7 @@ class Pipeline:
             token_types=self.encoder.token_types,
             caches=caches or EngineCaches(),
             may_pack=may_pack,
+            encoder_decoder=spec.encoder_decoder,
         )
         self._model = backbone.model
         self._lists: ListLine | None = None

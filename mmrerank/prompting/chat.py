@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from mmrerank.prompting.clean import without_words
 from mmrerank.prompting.expand import Expander, Features, Prompt
 from mmrerank.prompting.features import MediaFeature, Preparer
-from mmrerank.prompting.template import ChatTemplateProcessor, Role
+from mmrerank.prompting.template import ChatTemplateProcessor, Role, plain_text
 from mmrerank.prompting.tokenise import PromptTokenizer
 from mmrerank.prompting.truncate import Limits, Tokens, tokens_to_keep
 from mmrerank.types import (
@@ -22,6 +23,7 @@ from mmrerank.types import (
     LoadedPair,
     MediaKey,
     MediaSpan,
+    Text,
 )
 
 __all__ = ["ChatEncoder"]
@@ -31,11 +33,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Marked:
-    """A pair with its expanded prompt; `mark` cuts that into pieces, "" where there are none."""
+    """A pair with its expanded prompt; `mark` cuts that into pieces, "" where there are none.
+
+    num_cut: tokens that its query has lost already.
+    """
 
     pair: LoadedPair
     prompt: Prompt
     mark: str
+    num_cut: int = 0
 
     def piece(self, start: int, end: int) -> tuple[int, int]:
         """Characters of the pieces in which [start, end) stands; without pieces, just these."""
@@ -63,6 +69,7 @@ class ChatEncoder:
         )
         self._media = media
         self._limits = limits
+        self._has_decoder = template.template.tokenize == "decoder"
         self.token_types: dict[int, int] = media.token_types if media else {}
         self._expander = Expander(
             media.placeholders if media else {},
@@ -85,7 +92,8 @@ class ChatEncoder:
         """One group a pair. Raises InputError when a text contains a placeholder of the model."""
         if not pairs:
             return []
-        pairs = self._cleaned(pairs)
+        shortened = [self._with_short_query(pair) for pair in self._cleaned(pairs)]
+        pairs = [pair for pair, _ in shortened]
         self._warn_of_lost_instruction(pairs)
         mark = self._template.free_mark(pairs)
         prompts = [
@@ -94,8 +102,8 @@ class ChatEncoder:
         ]
         rows = self._tokenizer.ids([prompt.text for prompt in prompts], mark)
         return [
-            self._group(_Marked(pair, prompt, mark), row, features)
-            for pair, prompt, row in zip(pairs, prompts, rows, strict=True)
+            self._group(_Marked(pair, prompt, mark, num_cut), row, features)
+            for (pair, num_cut), prompt, row in zip(shortened, prompts, rows, strict=True)
         ]
 
     def prompt(self, pair: LoadedPair) -> str:
@@ -104,6 +112,16 @@ class ChatEncoder:
 
     def _cleaned(self, pairs: Sequence[LoadedPair]) -> list[LoadedPair]:
         return [without_words(pair, self._template.template.remove) for pair in pairs]
+
+    def _with_short_query(self, pair: LoadedPair) -> tuple[LoadedPair, int]:
+        """The pair with as much of its query as may be, and how many tokens that has lost."""
+        if self._limits.query_text is None:
+            return pair, 0
+        text = plain_text(pair.query)
+        kept, num_cut = self._tokenizer.beginning(text, self._limits.query_text)
+        if num_cut == 0:
+            return pair, 0
+        return replace(pair, query=LoadedDocument((Text(kept),))), num_cut
 
     def _warn_of_lost_instruction(self, pairs: Sequence[LoadedPair]) -> None:
         if self._has_warned or not any(pair.instruction for pair in pairs):
@@ -124,17 +142,26 @@ class ChatEncoder:
             part.key for side in ordered for part in side.parts if isinstance(part, LoadedMedia)
         ]
 
-    def _group(self, marked: _Marked, row: Sequence[int], features: Features) -> EncodedGroup:
-        ids = np.asarray(row, dtype=np.int64)
+    def _group(
+        self, marked: _Marked, pieces: Sequence[Sequence[int]], features: Features
+    ) -> EncodedGroup:
+        ids = np.fromiter(chain.from_iterable(pieces), dtype=np.int64)
         num_full = len(ids)
+        decoder_at = len(pieces[0]) if self._has_decoder else None
         if self._limits.may_pass(num_full):
-            ids = ids[tokens_to_keep(self._places(marked, ids, features), self._limits)]
+            tokens = self._places(marked, ids, features)
+            if decoder_at is not None:
+                tokens = _only_of_encoder(tokens, decoder_at)
+            keep = tokens_to_keep(tokens, self._limits)
+            ids = ids[keep]
+            decoder_at = None if decoder_at is None else int(keep[:decoder_at].sum())
         return EncodedGroup(
             token_ids=ids,
             score_at=(len(ids) - 1,),
             indices=(marked.pair.index,),
             media=self._spans(ids, marked.prompt.keys, features),
-            num_truncated=num_full - len(ids),
+            num_truncated=num_full - len(ids) + marked.num_cut,
+            decoder_at=decoder_at,
         )
 
     def _places(self, marked: _Marked, ids: np.ndarray, features: Features) -> Tokens:
@@ -195,3 +222,10 @@ class ChatEncoder:
             "the prompt holds other placeholder tokens than its media own"
         )
         return tuple(spans)
+
+
+def _only_of_encoder(tokens: Tokens, decoder_at: int) -> Tokens:
+    """The same where only the encoder's tokens may be cut, and all others stand behind them."""
+    is_encoders = np.arange(len(tokens.free)) < decoder_at
+    num_behind = len(tokens.free) - decoder_at
+    return replace(tokens, free=tokens.free & is_encoders, num_behind=num_behind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from mmrerank.prompting.chat import ChatEncoder
@@ -53,6 +54,8 @@ def build_encoder(
     if spec.template.kind == "tokenizer-pair":
         remove = spec.template.remove
         return SegmentEncoder(tokenizer, limits, scores_last=scores_last, remove=remove)
+    if spec.encoder_decoder is not None:
+        limits = replace(limits, query_text=spec.encoder_decoder.max_query_tokens)
     template = ChatTemplateProcessor(spec.template, tokenizer.special_tokens_map)
     template.check_roles(spec.name)
     if spec.listwise is not None:

@@ -22,13 +22,16 @@ Role: TypeAlias = Literal["query", "document"]
 _MARKS = tuple(map(chr, range(0xE000, 0xF900)))
 _QUERY_MARK, _DOCUMENT_MARK = _MARKS[:2]
 
+# How a template is tokenised -> its variable that stands between the pieces.
+_VARIABLE_OF_MARK = {"parts": "part", "decoder": "decoder"}
+
 
 class ChatTemplateProcessor:
     """Renders pairs through a chat template with the roles system (the instruction), query and
     document.
 
     The template runs in transformers' sandbox. special_tokens: its variables bos_token, eos_token,
-    … A template that is tokenised in parts writes its variable `part` between them.
+    … A template that is tokenised in pieces writes its variable `part` or `decoder` between them.
     """
 
     def __init__(
@@ -41,7 +44,7 @@ class ChatTemplateProcessor:
         """A letter that no text of these pairs holds, to stand between parts; "" for a template
         that is tokenised as a whole.
         """
-        return _free_letter(self.template, pairs) if self.template.tokenize == "parts" else ""
+        return "" if self.template.tokenize == "whole" else _free_letter(self.template, pairs)
 
     def render(self, pairs: Sequence[LoadedPair], part: str = "") -> list[str]:
         """One prompt a pair; media stand as the template's placeholder, to be expanded by the
@@ -117,6 +120,18 @@ class ChatTemplateProcessor:
                 "template that renders messages of roles query and document: processor=..., "
                 'processor_kwargs={"chat_template": ...}, or a chat_template.jinja in the folder.'
             )
+        if self.template.tokenize == "decoder":
+            self._check_decoder(model_name)
+
+    def _check_decoder(self, model_name: str) -> None:
+        """The document in front of the one {{ decoder }}, the query behind it."""
+        mark = _MARKS[2]
+        encoder, *decoder = self._render_marks(mark).split(mark)
+        if len(decoder) != 1 or _DOCUMENT_MARK not in encoder or _QUERY_MARK not in decoder[0]:
+            raise SpecError(
+                f"The chat template of {model_name} must write {{{{ decoder }}}} once, behind the "
+                "document, which the encoder reads, and in front of the query."
+            )
 
     def around(self, pair: LoadedPair, role: Role, part: str = "") -> tuple[str, str]:
         """The prompt, as `render` gives it, before and after one side of a pair.
@@ -133,10 +148,9 @@ class ChatTemplateProcessor:
         before, _, after = prompt.partition(mark)
         return before, after
 
-    def _render_marks(self) -> str:
-        return self._render(
-            [self.messages(LoadedPair(0, _text(_QUERY_MARK), _text(_DOCUMENT_MARK)))]
-        )[0]
+    def _render_marks(self, part: str = "") -> str:
+        pair = LoadedPair(0, _text(_QUERY_MARK), _text(_DOCUMENT_MARK))
+        return self._render([self.messages(pair)], part)[0]
 
     def _instruction(self, instruction: str | None) -> list[dict[str, Any]]:
         if instruction is None:
@@ -155,7 +169,9 @@ class ChatTemplateProcessor:
         ]
 
     def _render(self, conversations: list[list[dict[str, Any]]], part: str = "") -> list[str]:
-        variables = {**self._variables, "part": part} if part else self._variables
+        variables = self._variables
+        if part:
+            variables = {**variables, _VARIABLE_OF_MARK[self.template.tokenize]: part}
         try:
             prompts = render_jinja_template(
                 conversations, chat_template=self.template.text, **variables

@@ -23,9 +23,10 @@ class PromptTokenizer:
     """
 
     def __init__(self, tokenizer: Any, template: TemplateSpec, *, has_processor: bool) -> None:
-        if template.tokenize == "parts" and template.special_tokens:
+        if template.tokenize != "whole" and template.special_tokens:
             raise SpecError(
-                'special_tokens = true and tokenize = "parts" exclude each other: pieces are '
+                f'special_tokens = true and tokenize = "{template.tokenize}" exclude each other: '
+                "pieces are "
                 "tokenised without special tokens. Write those into the template."
             )
         self._tokenizer = tokenizer
@@ -34,17 +35,30 @@ class PromptTokenizer:
         self._adds_special_tokens = adds and template.tokenize == "whole"
         self._lock = CopyableLock()
 
-    def ids(self, prompts: Sequence[str], mark: str) -> list[list[int]]:
-        """Token ids of each prompt, those behind it included."""
+    def ids(self, prompts: Sequence[str], mark: str) -> list[list[list[int]]]:
+        """Token ids of each prompt's pieces, those behind the prompt with the last one."""
         pieces = [_pieces(prompt, mark) for prompt in prompts]
         flat = self._call([piece for own in pieces for piece in own])["input_ids"]
-        rows: list[list[int]] = []
+        rows: list[list[list[int]]] = []
         taken = 0
         for own in pieces:
-            row = [token for ids in flat[taken : taken + len(own)] for token in ids]
-            rows.append(row + self._suffix)
+            *front, last = flat[taken : taken + len(own)]
+            rows.append([*front, last + self._suffix])
             taken += len(own)
         return rows
+
+    def beginning(self, text: str, max_tokens: int) -> tuple[str, int]:
+        """What the first tokens of a text by itself read, and how many were left out."""
+        # A token stands for one byte or more.
+        if len(text.encode()) <= max_tokens:
+            return text, 0
+        ids = self._call([text])["input_ids"][0]
+        if len(ids) <= max_tokens:
+            return text, 0
+        kept = self._tokenizer.decode(
+            ids[:max_tokens], skip_special_tokens=False, clean_up_tokenization_spaces=False
+        )
+        return str(kept), len(ids) - max_tokens
 
     def offsets(self, prompt: str, mark: str) -> np.ndarray:
         """(num_tokens, 2) characters of the marked prompt that each token covers; (0, 0) for

@@ -20,6 +20,7 @@ _NO_LIMIT = 10**9  # tokenizers write "none" as a huge number
 class Limits:
     """How many tokens a prompt and its two sides may have; None = any number.
 
+    query_text: of the query's text by itself, which is cut before the prompt is written.
     suffix_counts: whether what stands behind both sides counts towards `prompt`. suffix_extends:
     whether `prompt` grows by as much.
     """
@@ -29,6 +30,7 @@ class Limits:
     document: int | None = None
     suffix_counts: bool = True
     suffix_extends: bool = False
+    query_text: int | None = None
 
     @property
     def has_sides(self) -> bool:

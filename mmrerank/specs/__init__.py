@@ -7,6 +7,7 @@ from mmrerank.specs.read import read_processor
 from mmrerank.specs.resolve import SpecOverrides, resolve
 from mmrerank.specs.schema import (
     BudgetSpec,
+    EncoderDecoderSpec,
     HeadSpec,
     ListwiseSpec,
     MatchSpec,
@@ -23,6 +24,7 @@ from mmrerank.specs.schema import (
 __all__ = [
     "BudgetSpec",
     "CheckpointFacts",
+    "EncoderDecoderSpec",
     "HeadSpec",
     "ListwiseSpec",
     "MatchSpec",

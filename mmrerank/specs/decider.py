@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from mmrerank.specs.budget import PixelBudget
+from mmrerank.specs.encoder_decoder import ChunkSize
 from mmrerank.specs.facts import CheckpointFacts
 from mmrerank.specs.schema import HeadSpec, ProcessorSpec
 
@@ -22,7 +23,7 @@ class SpecOverrides:
 
     head: given when the caller has put the modules together. fast_decode, sound_of_video: see
     DecodeBudget. scale: of the scores, "native" as the checkpoint has it. cutoff_layer: the layer
-    after which a head of kind "layer" reads.
+    after which a head of kind "layer" reads. chunk_size: see EncoderDecoderSpec.
     """
 
     processor: str | Path | None = None
@@ -36,6 +37,7 @@ class SpecOverrides:
     sound_of_video: bool | None = None
     scale: Literal["native", "logit", "probability"] = "native"
     cutoff_layer: int | None = None
+    chunk_size: ChunkSize = "native"
 
 
 @dataclass(slots=True)
@@ -69,5 +71,6 @@ class Decider:
     @property
     def restates_code(self) -> bool:
         """Whether the folder stands in for Python files that the checkpoint names."""
-        named = self.folder is not None and self.folder.head.is_restated
-        return named and bool(self.facts.config.get("auto_map"))
+        named = self.folder is not None and self.folder.is_restated
+        has_code = bool(self.facts.config.get("auto_map")) or self.facts.st.names_own_code
+        return named and has_code

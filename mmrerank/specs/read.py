@@ -12,6 +12,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from mmrerank.errors import SpecError
 from mmrerank.specs.schema import (
     BudgetSpec,
+    EncoderDecoderSpec,
     HeadSpec,
     ListwiseSpec,
     LoraSpec,
@@ -59,6 +60,9 @@ def read_processor(folder: Path) -> ProcessorSpec:
     data["model"] = _section(ModelSpec, data.get("model", {}), path, "model")
     if "listwise" in data:
         data["listwise"] = _section(ListwiseSpec, data["listwise"], path, "listwise")
+    if "encoder_decoder" in data:
+        said = data["encoder_decoder"]
+        data["encoder_decoder"] = _section(EncoderDecoderSpec, said, path, "encoder_decoder")
     if "pair_method" in data:
         data["pair_method"] = _section(PairMethodSpec, data["pair_method"], path, "pair_method")
     return _section(ProcessorSpec, data, path, "")

@@ -14,6 +14,7 @@ from mmrerank.errors import CheckpointError, shorten
 from mmrerank.specs.st_format import (
     MODEL_FILE,
     MODULES_FILE,
+    PEER_PACKAGE,
     TRANSFORMER_FILES,
     StFiles,
     StModule,
@@ -61,8 +62,8 @@ def repaired_settings(
     st: StFiles, architecture: str, media: Mapping[str, Any], *, has_template: bool
 ) -> tuple[StFiles, list[str]]:
     """What a missing file would have said, from the modules and from the other files."""
-    if not st.modules:
-        return st, []
+    if not any(module.type.startswith(PEER_PACKAGE) or not module.type for module in st.modules):
+        return st, []  # there are no modules, or all are classes of the checkpoint's own
     notes = []
     if not st.transformer:
         st = replace(st, transformer=_inferred(st, architecture, media, has_template=has_template))

@@ -16,6 +16,7 @@ from mmrerank.specs.facts import CheckpointFacts
 from mmrerank.specs.folders import find_processor, list_processors
 from mmrerank.specs.match import best_match
 from mmrerank.specs.page import head_in_words
+from mmrerank.specs.resolve_decoder import decide_encoder_decoder
 from mmrerank.specs.resolve_head import decide_head
 from mmrerank.specs.schema import (
     BudgetSpec,
@@ -31,8 +32,10 @@ __all__ = ["SpecOverrides", "resolve"]
 
 logger = logging.getLogger(__name__)
 
-# Where a template of ours is tokenised piece by piece; other readers put nothing in its place.
+# Where a template of ours is tokenised piece by piece, or where the decoder's part begins; other
+# readers put nothing in their place.
 _PART = re.compile(r"\{\{-?\s*part\s*-?\}\}")
+_DECODER = re.compile(r"\{\{-?\s*decoder\s*-?\}\}")
 
 
 def resolve(facts: CheckpointFacts, user: SpecOverrides | None = None) -> ResolvedSpec:
@@ -63,6 +66,7 @@ def resolve(facts: CheckpointFacts, user: SpecOverrides | None = None) -> Resolv
         dtype=folder.dtype if folder else "",
         listwise=folder.listwise if folder and head.kind == "cosine" else None,
         pair_method=folder.pair_method if folder else None,
+        encoder_decoder=decide_encoder_decoder(decider, template),
         model=folder.model if folder else ModelSpec(),
         query_modalities=folder.query_modalities if folder else (),
         document_modalities=folder.document_modalities if folder else (),
@@ -128,8 +132,14 @@ def _made_template(text: str, facts: CheckpointFacts) -> TemplateSpec:
         content=_content_format(text, facts),
         options=_options(facts),
         special_tokens=_saved_special_tokens(facts),
-        tokenize="parts" if _PART.search(text) else "whole",
+        tokenize=_tokenize(text),
     )
+
+
+def _tokenize(text: str) -> Literal["whole", "parts", "decoder"]:
+    if _DECODER.search(text):
+        return "decoder"
+    return "parts" if _PART.search(text) else "whole"
 
 
 def _saved_special_tokens(facts: CheckpointFacts) -> bool | None:
@@ -260,6 +270,8 @@ def _checkpoint_decode_budget(
 
 def _decide_truncation(decider: Decider, template: TemplateSpec) -> TruncationSpec:
     rule = TruncationSpec(rule="longest-first" if template.kind == "tokenizer-pair" else "document")
+    # Of a prompt in two parts `max_length` is the encoder's.
+    counts = template.tokenize != "decoder"
     decider.sources["truncation"] = CHECKPOINT
     if decider.has_st_form:
         rule = replace(rule, max_length=_saved_text_kwargs(decider.facts).get("max_length"))
@@ -270,4 +282,4 @@ def _decide_truncation(decider: Decider, template: TemplateSpec) -> TruncationSp
     if decider.user.max_length is not None:
         decider.sources["truncation"] = USER
         rule = replace(rule, max_length=decider.user.max_length)
-    return rule
+    return rule if counts else replace(rule, suffix_counts=False)

@@ -8,11 +8,13 @@ from typing import Any, Literal, TypeAlias
 
 from mmrerank.errors import SpecError
 from mmrerank.specs.budget import BudgetSpec, PixelBudget
+from mmrerank.specs.encoder_decoder import EncoderDecoderSpec
 from mmrerank.specs.pair_method import PairMethodSpec
 from mmrerank.types import MODALITIES, Modality
 
 __all__ = [
     "BudgetSpec",
+    "EncoderDecoderSpec",
     "HeadSpec",
     "ListwiseSpec",
     "LoraSpec",
@@ -65,7 +67,8 @@ class TemplateSpec:
     content: whether a message's content is a list of typed parts or one string.
     options: further variables of the template, such as add_generation_prompt.
     tokenize: "parts" where the vendor tokenises pieces of the prompt by themselves and joins their
-    ids; the template writes {{ part }} between them.
+    ids; the template writes {{ part }} between them. "decoder": what stands in front of the
+    template's {{ decoder }} is the encoder's, the rest the decoder's (see EncoderDecoderSpec).
     special_tokens: whether the tokenizer adds its own, such as the end of a T5 sequence; None: only
     where a media processor holds it, as transformers does.
     suffix_ids: tokens put behind the prompt, by id. remove: words taken out of what users hand in.
@@ -76,7 +79,7 @@ class TemplateSpec:
     content: Literal["structured", "flat"] = "structured"
     instruction: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
-    tokenize: Literal["whole", "parts"] = "whole"
+    tokenize: Literal["whole", "parts", "decoder"] = "whole"
     special_tokens: bool | None = None
     suffix_ids: tuple[int, ...] = ()
     remove: tuple[str, ...] = ()
@@ -235,6 +238,7 @@ class ProcessorSpec:
     lora: LoraSpec = LoraSpec()
     listwise: ListwiseSpec | None = None
     pair_method: PairMethodSpec | None = None
+    encoder_decoder: EncoderDecoderSpec | None = None
     model: ModelSpec = ModelSpec()
     models: tuple[str, ...] = ()
     license: str = ""
@@ -246,6 +250,11 @@ class ProcessorSpec:
             raise SpecError(
                 f'{self.name}: a head of kind "cosine" compares documents of one prompt, so it '
                 "needs [listwise], and no other head reads such a prompt"
+            )
+        if (self.template.tokenize == "decoder") != (self.encoder_decoder is not None):
+            raise SpecError(
+                f'{self.name}: a template with tokenize = "decoder" needs [encoder_decoder], and '
+                "no other template has a decoder of its own"
             )
         if self.pair_method is not None and self.template.kind != "chat":
             raise SpecError(
@@ -263,6 +272,11 @@ class ProcessorSpec:
             raise SpecError(
                 f"{self.name}: modalities {sorted(unknown)} are not among {', '.join(MODALITIES)}"
             )
+
+    @property
+    def is_restated(self) -> bool:
+        """Whether the folder says in plain data what the vendor publishes as Python files."""
+        return self.head.is_restated or self.encoder_decoder is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,9 +297,15 @@ class ResolvedSpec:
     dtype: str = ""
     listwise: ListwiseSpec | None = None
     pair_method: PairMethodSpec | None = None
+    encoder_decoder: EncoderDecoderSpec | None = None
     model: ModelSpec = ModelSpec()
     query_modalities: tuple[Modality, ...] = ()
     document_modalities: tuple[Modality, ...] = ()
     prompts: Mapping[str, str] = field(default_factory=dict)
     default_prompt_name: str | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def is_restated(self) -> bool:
+        """See `ProcessorSpec.is_restated`."""
+        return self.head.is_restated or self.encoder_decoder is not None

@@ -15,9 +15,11 @@ from typing import Any
 from mmrerank.errors import CheckpointError
 
 __all__ = [
+    "ENCODER_DECODER",
     "LOGIT_SCORE_TYPE",
     "MODEL_FILE",
     "MODULES_FILE",
+    "PEER_PACKAGE",
     "SPECIAL_TOKENS",
     "TRANSFORMER_FILES",
     "TRANSFORMER_TYPE",
@@ -32,6 +34,8 @@ __all__ = [
 # Among the template's variables, where other readers take no notice of it: whether the tokenizer
 # adds its special tokens to a rendered prompt.
 SPECIAL_TOKENS = "adds_special_tokens"
+# Beside the transformer's task: the fields of EncoderDecoderSpec. The peer refuses that task.
+ENCODER_DECODER = "encoder_decoder"
 MODULES_FILE = "modules.json"
 MODEL_FILE = "config_sentence_transformers.json"
 # Older repositories name the transformer's file after its architecture.
@@ -39,6 +43,8 @@ TRANSFORMER_FILES = tuple(
     f"sentence_{name}_config.json"
     for name in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
 )
+# Classes of modules that are the peer's own, and no checkpoint's.
+PEER_PACKAGE = "sentence_transformers."
 TRANSFORMER_TYPE = "sentence_transformers.base.modules.transformer.Transformer"
 LOGIT_SCORE_TYPE = "sentence_transformers.cross_encoder.modules.logit_score.LogitScore"
 
@@ -76,6 +82,13 @@ class StFiles:
     def head(self, kind: str) -> StModule | None:
         """The first module of that kind after the transformer."""
         return next((module for module in self.head_modules if module.kind == kind), None)
+
+    @property
+    def names_own_code(self) -> bool:
+        """Whether a module is a class of the checkpoint's own Python files."""
+        return any(
+            not module.type.startswith(PEER_PACKAGE) for module in self.modules if module.type
+        )
 
     @property
     def modalities(self) -> tuple[str, ...]:

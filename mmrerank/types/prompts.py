@@ -31,6 +31,8 @@ class EncodedGroup:
     score_at:  for each document the position that its score is read from.
     indices:   for each document the index of its pair in the call; as long as score_at.
     query_at:  the position that a listwise model reads the query from; None for pair scorers.
+    decoder_at: of an encoder-decoder that reads the document in its encoder alone: the position of
+    the first token that its decoder reads; None for all others.
     """
 
     token_ids: np.ndarray
@@ -40,6 +42,7 @@ class EncodedGroup:
     token_type_ids: np.ndarray | None = None
     num_truncated: int = 0  # tokens of the document that were cut off
     query_at: int | None = None
+    decoder_at: int | None = None
 
     @property
     def read_at(self) -> tuple[int, ...]:
@@ -50,6 +53,13 @@ class EncodedGroup:
     def num_tokens(self) -> int:
         """Length of the prompt in tokens."""
         return int(self.token_ids.shape[0])
+
+    def parts(self) -> tuple[EncodedGroup, EncodedGroup]:
+        """What the encoder reads and what the decoder reads, of a prompt with `decoder_at`."""
+        assert self.decoder_at is not None, "asked of prompts in two parts alone"
+        ids = (self.token_ids[: self.decoder_at], self.token_ids[self.decoder_at :])
+        encoder, decoder = (EncodedGroup(own, (len(own) - 1,), self.indices) for own in ids)
+        return encoder, decoder
 
 
 @dataclass(frozen=True, slots=True)

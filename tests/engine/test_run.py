@@ -120,4 +120,4 @@ def test_copied_engine_has_a_lock_of_its_own(model_of: ModelOf) -> None:
     other = copy.deepcopy(engine)
     batches = other.run(groups, features, budget=TokenBudget(), device="cpu")
     assert sum(len(rows) for rows, _ in batches) == len(PAIRS)
-    assert other._lock is not engine._lock
+    assert other._batches._lock is not engine._batches._lock

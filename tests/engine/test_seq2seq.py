@@ -178,7 +178,7 @@ def test_unknown_encoder_decoder_is_refused_by_name() -> None:
     config = BartConfig(
         vocab_size=VOCAB_SIZE, d_model=16, encoder_layers=1, decoder_layers=1, encoder_ffn_dim=16
     )
-    with pytest.raises(CheckpointError, match=r"model_type 'bart'.*Known: mt5, t5, umt5"):
+    with pytest.raises(CheckpointError, match=r"model_type 'bart'.*Known: mt5, t5, t5gemma2, umt5"):
         engine_of(BartForConditionalGeneration(config))
 
 

@@ -161,3 +161,15 @@ def test_unknown_processor_is_refused_with_the_names() -> None:
         SpecError, match=r"'qwen9' is neither .*qwen3-reranker.*mmrerank processors"
     ):
         find_processor("qwen9")
+
+
+def test_folder_for_an_encoder_decoder_says_so_in_both_places(tmp_path: Path) -> None:
+    section = "\n[encoder_decoder]\nchunk_size = 4\n"
+    with pytest.raises(SpecError, match=r'tokenize = "decoder" needs \[encoder_decoder\]'):
+        read_processor(_write(tmp_path / "family", GOOD + section))
+
+
+def test_chunks_of_no_tokens_are_refused(tmp_path: Path) -> None:
+    section = "\n[encoder_decoder]\nchunk_size = 0\n"
+    with pytest.raises(SpecError, match=r"\[encoder_decoder\] chunk_size=0: needs a number"):
+        read_processor(_write(tmp_path / "family", GOOD + section))
