@@ -18,6 +18,7 @@ __all__ = [
     "LOGIT_SCORE_TYPE",
     "MODEL_FILE",
     "MODULES_FILE",
+    "SAVED_FAMILY",
     "SPECIAL_TOKENS",
     "TRANSFORMER_FILES",
     "TRANSFORMER_TYPE",
@@ -34,6 +35,8 @@ __all__ = [
 SPECIAL_TOKENS = "adds_special_tokens"
 MODULES_FILE = "modules.json"
 MODEL_FILE = "config_sentence_transformers.json"
+# Its key for the family of a saved folder; the peer leaves unknown keys alone.
+SAVED_FAMILY = "processor"
 # Older repositories name the transformer's file after its architecture.
 TRANSFORMER_FILES = tuple(
     f"sentence_{name}_config.json"
