@@ -68,7 +68,7 @@ def _fix_answer(model: Any, tokenizer: Qwen2Tokenizer) -> None:
     """
     embeddings = model.get_input_embeddings().weight
     rows = model.get_output_embeddings().weight
-    pieces = tokenizer.convert_tokens_to_ids(list(_PIECES))
+    pieces: Any = tokenizer.convert_tokens_to_ids(list(_PIECES))
     ends = {token: pieces[0] for end in ("\n", "\n\n") for token in tokenizer(end)["input_ids"]}
     following = {**ends, **dict(zip(pieces, [*pieces[1:], tokenizer.eos_token_id], strict=True))}
     with torch.no_grad():

@@ -26,7 +26,7 @@ class Reranker:
         self.model: Any = Qwen3_5ForConditionalGeneration.from_pretrained(
             folder, dtype=torch.float32
         ).eval()
-        self.processor: Any = AutoProcessor.from_pretrained(folder)  # type: ignore[no-untyped-call]
+        self.processor: Any = AutoProcessor.from_pretrained(folder)
         self.thought = thought
         self.answers: list[str] = []
 
