@@ -89,6 +89,7 @@ def test_rows_of_an_architecture_that_is_not_listed_are_found_out_later():
             "cosine of query and document",
             "similarity",
         ),
+        (HeadSpec("permutation", scales=("rank",)), "the order that it writes", "rank"),
     ],
 )
 def test_head_and_scale_in_words(head: HeadSpec, words: str, scale: str):

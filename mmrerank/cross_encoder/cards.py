@@ -100,9 +100,11 @@ def _license(family: str) -> str | None:
 
 
 def _scale(head: HeadSpec, activation: str) -> str:
-    """What a score in force is: "similarity", "probability", "logit", or by an own activation."""
-    if head.scales == ("similarity",):
-        return "similarity"
+    """What a score in force is: "similarity", "rank", "probability", "logit", or by an own
+    activation.
+    """
+    if head.scales in (("similarity",), ("rank",)):
+        return head.scales[0]
     name = activation.rsplit(".", 1)[-1]
     known = {"Sigmoid": "probability", "Softmax": "probability", "Identity": "logit"}
     return known.get(name, f"logit after {name}")

@@ -23,6 +23,8 @@ _EQUAL = 1e-6
 
 def check_scores(subject: Subject) -> Finding:
     """Scores of pairs that match and pairs that do not are numbers, and not all the same."""
+    if subject.writes_orders:
+        return _check_orders(subject)
     logits = subject.logits(_grid(subject)).reshape(len(QUERIES), len(DOCUMENTS), -1)
     low, high = float(logits.min()), float(logits.max())
     largest = max(1.0, abs(low), abs(high))
@@ -45,12 +47,32 @@ def check_scores(subject: Subject) -> Finding:
     return Finding("scores", "ok", told)
 
 
+def _check_orders(subject: Subject) -> Finding:
+    """Of a model that writes orders, whether it does: its scores are the order given otherwise."""
+    tally = subject.model.pipeline.answers(_numbered(_grid(subject)))
+    told = f"{tally.num_windows - tally.num_unanswered} of {tally.num_windows} windows answered"
+    if not tally.num_unanswered:
+        return Finding("scores", "ok", f"{told} with a permutation of their documents")
+    if tally.num_unanswered < tally.num_windows:
+        cost = "documents of the other windows keep the order given"
+        return Finding("scores", "limited", told, cost, "try its card's own example")
+    remedy = "name the family with --processor, or fetch the weights again"
+    found = f"{told}: scores would be the order that documents are given in"
+    return Finding("scores", "broken", found, remedy=remedy)
+
+
+def _numbered(pairs: Sequence[Pair]) -> list[Pair]:
+    return [replace(pair, index=index) for index, pair in enumerate(pairs)]
+
+
 def _grid(subject: Subject) -> list[Pair]:
     return [subject.pair(query, document) for query in QUERIES for document in DOCUMENTS]
 
 
 def check_packed(subject: Subject) -> Finding:
     """Texts score the same in packed rows as one by one in padded ones."""
+    if subject.writes_orders:
+        raise NotChecked("answers are written in padded rows alone")
     return _both_ways(subject, _grid(subject), "packed = padded")
 
 
@@ -62,7 +84,18 @@ def check_pictures(subject: Subject) -> Finding:
     ready = [pair for pair in pairs if pair is not None]
     if not ready:
         return _refused(subject)
+    if subject.writes_orders:
+        return _order_of_pictures(subject, ready)
     return _both_ways(subject, ready, "with a picture")
+
+
+def _order_of_pictures(subject: Subject, pairs: Sequence[Pair]) -> Finding:
+    tally = subject.model.pipeline.answers(_numbered(pairs))
+    if not tally.num_unanswered:
+        return Finding("with a picture", "ok", "a window with pictures is answered")
+    cost = "documents of such a window keep the order given"
+    found = "a window with pictures is answered with no permutation"
+    return Finding("with a picture", "limited", found, cost, "try its card's own example")
 
 
 def _refused(subject: Subject) -> Finding:
@@ -76,7 +109,7 @@ def _refused(subject: Subject) -> Finding:
 
 
 def _both_ways(subject: Subject, pairs: Sequence[Pair], component: str) -> Finding:
-    numbered = [replace(pair, index=index) for index, pair in enumerate(pairs)]
+    numbered = _numbered(pairs)
     packed, padded = subject.logits(pairs), subject.padded_pipeline()
     # One by one: rows that need no padding cannot be wrong by it. Where documents share a prompt,
     # a score depends on the others.

@@ -70,6 +70,11 @@ class Subject:
         return self.model.pipeline.head.at == "last"
 
     @property
+    def writes_orders(self) -> bool:
+        """Whether the model writes the order of documents down, so that no state is read."""
+        return self.spec.head.kind == "permutation"
+
+    @property
     def takes_text(self) -> bool:
         """Whether a document may be a text; the prompts of some families ask about pictures."""
         return "text" in (self.spec.document_modalities or self.spec.modalities)

@@ -7,6 +7,7 @@ from typing import Any
 from mmrerank.diagnosis.finding import Finding, NotChecked
 from mmrerank.diagnosis.subject import Subject
 from mmrerank.heads import LogitScore
+from mmrerank.prompting import example_answer, order_of
 
 __all__ = ["check_score_tokens", "check_vocabulary"]
 
@@ -20,6 +21,8 @@ _RETOKEN = (
 def check_score_tokens(subject: Subject) -> Finding:
     """The true and the false token are single entries of the vocabulary, known and different."""
     score = next((module for module in subject.model if isinstance(module, LogitScore)), None)
+    if score is None and subject.spec.head.kind == "permutation":
+        return _check_answer(subject)
     if score is None:
         raise NotChecked("the score is read from no token")
     tokenizer = subject.model.tokenizer
@@ -37,6 +40,22 @@ def check_score_tokens(subject: Subject) -> Finding:
         why = "both are one token, so every score is 0 before the activation"
         return Finding(_TOKENS, "broken", f"{shown}: {why}", remedy=_RETOKEN)
     return _beside_the_family(subject, words, shown)
+
+
+def _check_answer(subject: Subject) -> Finding:
+    """An order of documents can be written in the tokens that an answer may have."""
+    said, tokenizer = subject.spec.listwise, subject.model.tokenizer
+    assert said is not None, "checked by ProcessorSpec"
+    answer = example_answer(said.max_documents, said)
+    ids = tokenizer(answer, add_special_tokens=False)["input_ids"]
+    told = f"{answer!r}: {len(ids)} tokens of the {said.max_new_tokens} that an answer may have"
+    if order_of(tokenizer.decode(ids, skip_special_tokens=True), said.max_documents, said) is None:
+        found = f"the tokenizer cannot write {answer!r}"
+        return Finding(_TOKENS, "broken", found, remedy="fetch the tokenizer files again")
+    if len(ids) > said.max_new_tokens:
+        remedy = "raise max_new_tokens of a processor folder and name it with --processor"
+        return Finding(_TOKENS, "broken", told, remedy=remedy)
+    return Finding(_TOKENS, "ok", told)
 
 
 def _own_ids(subject: Subject) -> set[int]:

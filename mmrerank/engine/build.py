@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from mmrerank.engine.generate import build_writing_engine
 from mmrerank.engine.inputs import Positions
 from mmrerank.engine.interface import Engine, EngineCaches
 from mmrerank.engine.last_layer import LastLayer
@@ -44,15 +45,18 @@ def build_engine(
     caches: EngineCaches,
     may_pack: bool = True,
     encoder_decoder: EncoderDecoderSpec | None = None,
+    max_new_tokens: int = 0,
 ) -> Engine:
     """Packed where the architecture gives the same states so, known or found out; else padded.
     Encoder-decoders have an engine of their own.
 
     token_types: placeholder id -> 1 image, 2 video, 3 audio. encoder_decoder: given where prompts
-    have two parts.
+    have two parts. max_new_tokens: of an answer, where that is what the head reads.
     """
     if encoder_decoder is not None:
         return TwoPartEngine(TwoPartRunner(model, padded, encoder_decoder.chunk_size))
+    if head.reads == "answer":
+        return build_writing_engine(model, padded, max_new_tokens)
     if model.config.is_encoder_decoder and head.reads == "position":
         return Seq2SeqEngine(Seq2SeqRunner(model, padded))
     text_model = model.get_decoder()

@@ -18,7 +18,7 @@ from mmrerank.specs import HeadSpec
 
 __all__ = ["ClassifierParts", "Head", "build_head", "make_logit_score"]
 
-Reads: TypeAlias = Literal["position", "tokens", "logits"]
+Reads: TypeAlias = Literal["position", "tokens", "logits", "answer"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class Head:
 
     reads: "position" the state at each scoring position, "tokens" all states of a pair through
     `pool`,
-    "logits" what the checkpoint's own classifier says.
+    "logits" what the checkpoint's own classifier says, "answer" what the model writes behind the
+    prompt; then `to_logits` has nothing to do.
     pool: (rows, tokens, hidden_size), (rows, tokens) mask -> (rows, dim). to_logits: (rows, dim) ->
     (rows, num_labels).
     at: which token of a prompt a "position" is.
@@ -88,6 +89,8 @@ def build_head(
         return _logit_score_head(modules, model)
     if spec.kind == "cosine":
         return _cosine_head(modules)
+    if spec.kind == "permutation":
+        return Head("answer", num_labels=1, to_logits=lambda logits: logits, at="last")
     return _chain_head(modules)
 
 

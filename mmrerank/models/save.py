@@ -20,6 +20,7 @@ from mmrerank.specs import ResolvedSpec
 from mmrerank.specs.st_format import (
     ENCODER_DECODER,
     LOGIT_SCORE_TYPE,
+    SAVED_FAMILY,
     SPECIAL_TOKENS,
     TRANSFORMER_TYPE,
     StFiles,
@@ -70,9 +71,8 @@ def save_model(
         (folder / "README.md").write_text(card, encoding="utf-8")
     if spec.listwise is not None:
         head = {name: own for module in modules for name, own in module.named_weights().items()}
-        save_as_published(
-            folder, backbone, head, model_config, safe_serialization=safe_serialization
-        )
+        said = {**model_config, SAVED_FAMILY: spec.family}
+        save_as_published(folder, backbone, head, said, safe_serialization=safe_serialization)
         return
     _save_transformer(folder, backbone.model, safe_serialization=safe_serialization)
     _save_processor(folder, backbone, spec)

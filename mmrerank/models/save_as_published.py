@@ -29,9 +29,9 @@ def save_as_published(
 ) -> None:
     """Write a folder that the family's match rules recognise, as its published ones.
 
-    head: weights of the head by their names in the published files. The decoder's weights get the
-    prefix that they have under an output layer, and config.json keeps the published architecture,
-    so that what loads the published form loads this one too.
+    head: weights of the head by their names in the published files. The weights of a bare decoder
+    get the prefix that they have under an output layer, and config.json keeps the published
+    architecture, so that what loads the published form loads this one too.
     Raises CheckpointError for a model with adapters.
     """
     model: Any = backbone.model
@@ -41,17 +41,20 @@ def save_as_published(
         )
     logger.warning(
         "%s: saved in the form that the model is published in. sentence-transformers 6.2 has no "
-        "form for listwise models: it would load this folder with a random head. Load it with "
-        "mmrerank.",
+        "form for listwise models: it would refuse this folder, or load it with a random head. "
+        "Load it with mmrerank.",
         folder,
     )
     for name in (*ADAPTER_FILES, MODULES_FILE):  # they would say something else of the weights
         (folder / name).unlink(missing_ok=True)
     architectures = list(model.config.architectures or [])
-    weights = {f"{model.base_model_prefix}.{k}": v for k, v in model.state_dict().items()}
-    contiguous = {name: tensor.contiguous() for name, tensor in {**weights, **head}.items()}
+    options: dict[str, Any] = {"safe_serialization": safe_serialization}
+    if backbone.task == "feature-extraction":
+        weights = {f"{model.base_model_prefix}.{k}": v for k, v in model.state_dict().items()}
+        every = {**weights, **head}
+        options["state_dict"] = {name: tensor.contiguous() for name, tensor in every.items()}
     try:
-        model.save_pretrained(folder, state_dict=contiguous, safe_serialization=safe_serialization)
+        model.save_pretrained(folder, **options)
     finally:
         model.config.architectures = architectures
     config = read_json(folder / "config.json")

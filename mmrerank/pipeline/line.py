@@ -18,13 +18,21 @@ from mmrerank.models import Backbone
 from mmrerank.models.architectures import CLASSIFIERS
 from mmrerank.models.vendors_code import runs_vendors_code
 from mmrerank.pipeline.ahead import in_order
+from mmrerank.pipeline.drafts import AnswerTally
 from mmrerank.pipeline.lists import ListLine
 from mmrerank.pipeline.loading import MEDIA_WEIGHT, PairLoader, handfuls, weight_of
 from mmrerank.pipeline.options import CallOptions, rank_names
+from mmrerank.pipeline.permuting import PermutingLine
 from mmrerank.pipeline.scoring import ReadDocument, results_of
 from mmrerank.pipeline.tally import CutTally
 from mmrerank.pipeline.windows import Prepared, cut_seconds, gather
-from mmrerank.prompting import ListEncoder, MediaFeature, PairEncoder, build_encoder
+from mmrerank.prompting import (
+    ListEncoder,
+    MediaFeature,
+    PairEncoder,
+    WindowEncoder,
+    build_encoder,
+)
 from mmrerank.results import Ranking, rank_scores
 from mmrerank.specs import ResolvedSpec
 from mmrerank.types import (
@@ -89,13 +97,16 @@ class Pipeline:
             caches=caches or EngineCaches(),
             may_pack=may_pack,
             encoder_decoder=spec.encoder_decoder,
+            max_new_tokens=spec.listwise.max_new_tokens if spec.listwise else 0,
         )
         self._model = backbone.model
-        self._lists: ListLine | None = None
+        self._lists: ListLine | PermutingLine | None = None
         if isinstance(self.encoder, ListEncoder):
             self._lists = ListLine(
                 self._loader, self.encoder, self._engine, self.head, backbone.model
             )
+        elif isinstance(self.encoder, WindowEncoder):
+            self._lists = PermutingLine(self._loader, self.encoder, self._engine, backbone.model)
 
     def rank(
         self,
@@ -171,7 +182,7 @@ class Pipeline:
     ) -> tuple[list[EncodedGroup], dict[MediaKey, MediaFeature]]:
         """Stages 2 to 4 alone: load, prepare and encode; what training and `preprocess` use."""
         if self._lists is not None:
-            return self._lists.groups(pairs), {}
+            return self._lists.encode(pairs)
         everything = Prepared()
         for window in self._windows(pairs, CallOptions()):
             everything.add(window)
@@ -189,6 +200,11 @@ class Pipeline:
         assert isinstance(self._engine, PackedEngine)
         device = next(self._model.parameters()).device
         return self.head.to_logits(self._engine.states_with_gradients(groups, features, device))
+
+    def answers(self, pairs: Sequence[Pair]) -> AnswerTally:
+        """How many windows of these pairs a model that writes orders answers with one."""
+        assert isinstance(self._lists, PermutingLine), "asked of models that write orders"
+        return self._lists.answers(pairs)
 
     def explain(self, pairs: Sequence[Pair], options: CallOptions | None = None) -> PlanReport:
         """What scoring these pairs would compute, as one window; nothing is run."""

@@ -19,8 +19,16 @@ from mmrerank.pipeline.ahead import in_order
 from mmrerank.pipeline.loading import PairLoader, handfuls, weight_of
 from mmrerank.pipeline.options import CallOptions
 from mmrerank.pipeline.scoring import ReadDocument
-from mmrerank.prompting import Block, ListEncoder, ListItem, Member, blocks_of
-from mmrerank.types import Document, DocumentError, EncodedGroup, LoadedPair, Pair, Text
+from mmrerank.prompting import Block, ListEncoder, ListItem, MediaFeature, Member, blocks_of
+from mmrerank.types import (
+    Document,
+    DocumentError,
+    EncodedGroup,
+    LoadedPair,
+    MediaKey,
+    Pair,
+    Text,
+)
 
 __all__ = ["ListLine", "ScoredList", "chunks_of_lists"]
 
@@ -79,10 +87,12 @@ class ListLine:
         if held:
             yield self._scored(held)
 
-    def groups(self, pairs: Sequence[Pair]) -> list[EncodedGroup]:
-        """The prompts of these pairs, one a block."""
+    def encode(
+        self, pairs: Sequence[Pair]
+    ) -> tuple[list[EncodedGroup], dict[MediaKey, MediaFeature]]:
+        """The prompts of these pairs, one a block; of text alone."""
         encoded = self._encoded(pairs, CallOptions())
-        return [read.group for read in encoded if read.group is not None]
+        return [read.group for read in encoded if read.group is not None], {}
 
     # ------------------------------------------------------------ stages
 

@@ -11,7 +11,7 @@ from mmrerank.prompting.expand import Features
 from mmrerank.prompting.features import MediaFeature, MediaPreparer
 from mmrerank.prompting.listwise import ListEncoder
 from mmrerank.prompting.segments import SegmentEncoder
-from mmrerank.prompting.template import ChatTemplateProcessor
+from mmrerank.prompting.template import ChatTemplateProcessor, answer_opening
 from mmrerank.prompting.truncate import Limits, limits_of
 from mmrerank.prompting.vendors import (
     PairMethod,
@@ -19,6 +19,7 @@ from mmrerank.prompting.vendors import (
     VendorsEncoder,
     warn_of_another_prompt,
 )
+from mmrerank.prompting.window import WindowEncoder
 from mmrerank.specs import PairMethodSpec, ResolvedSpec
 from mmrerank.types import EncodedGroup, LoadedPair, MediaKey
 
@@ -56,14 +57,24 @@ def build_encoder(
         return SegmentEncoder(tokenizer, limits, scores_last=scores_last, remove=remove)
     if spec.encoder_decoder is not None:
         limits = replace(limits, query_text=spec.encoder_decoder.max_query_tokens)
-    template = ChatTemplateProcessor(spec.template, tokenizer.special_tokens_map)
+    template = ChatTemplateProcessor(spec.template, _variables(spec, tokenizer, processor))
     template.check_roles(spec.name)
-    if spec.listwise is not None:
+    if spec.head.kind == "cosine":
         return ListEncoder(spec, template, tokenizer)
     if spec.pair_method is not None:
         return _vendors_encoder(spec, spec.pair_method, template, tokenizer, processor, limits)
     media = None if processor is tokenizer else MediaPreparer(processor, spec.budget)
+    if spec.head.kind == "permutation":
+        return WindowEncoder(spec, template, tokenizer, media)
     return ChatEncoder(template, tokenizer, media, limits)
+
+
+def _variables(spec: ResolvedSpec, tokenizer: Any, processor: Any) -> dict[str, Any]:
+    """What a template may use beside the messages. generation_prompt: of models that write."""
+    variables = dict(tokenizer.special_tokens_map)
+    if spec.head.kind == "permutation":
+        variables["generation_prompt"] = answer_opening(processor.chat_template, variables)
+    return variables
 
 
 def _vendors_encoder(

@@ -14,7 +14,7 @@ from mmrerank.errors import InputError, SpecError
 from mmrerank.specs import TemplateSpec
 from mmrerank.types import LoadedDocument, LoadedMedia, LoadedPair, Text
 
-__all__ = ["ChatTemplateProcessor", "Role", "plain_text"]
+__all__ = ["ChatTemplateProcessor", "Role", "answer_opening", "plain_text"]
 
 Role: TypeAlias = Literal["query", "document"]
 
@@ -45,6 +45,10 @@ class ChatTemplateProcessor:
         that is tokenised as a whole.
         """
         return "" if self.template.tokenize == "whole" else _free_letter(self.template, pairs)
+
+    def unused_letter(self, pairs: Sequence[LoadedPair]) -> str:
+        """A letter that neither the template nor a text of these pairs holds."""
+        return _free_letter(self.template, pairs)
 
     def render(self, pairs: Sequence[LoadedPair], part: str = "") -> list[str]:
         """One prompt a pair; media stand as the template's placeholder, to be expanded by the
@@ -195,6 +199,32 @@ def _free_letter(template: TemplateSpec, pairs: Sequence[LoadedPair], taken: str
         "the texts hold every letter of Unicode's private use area (U+E000 to U+F8FF), of which "
         "one is needed to mark places in the prompt. Take some out."
     )
+
+
+def answer_opening(own_template: Any, special_tokens: Mapping[str, Any]) -> str | None:
+    """What a checkpoint's own chat template writes in front of an answer, behind a user's turn.
+
+    Models of one family open their answers in different ways, some with an empty thought. None
+    where there is no chat template, or none that opens answers.
+    Raises SpecError where it refuses a plain turn of the user.
+    """
+    if isinstance(own_template, Mapping):
+        own_template = own_template.get("default")
+    if not own_template:
+        return None
+    turn = [{"role": "user", "content": [{"type": "text", "text": "a"}]}]
+    try:
+        closed, opened = (
+            render_jinja_template(
+                [turn], chat_template=own_template, **special_tokens, add_generation_prompt=opens
+            )[0][0]
+            for opens in (False, True)
+        )
+    except TemplateError as error:
+        raise SpecError(
+            f"the checkpoint's own chat template refuses a turn of the user: {error}"
+        ) from error
+    return str(opened[len(closed) :]) if opened.startswith(closed) else None
 
 
 def _text(text: str) -> LoadedDocument:

@@ -110,6 +110,7 @@ def head_in_words(head: HeadSpec) -> str:
         "mlp": f"{len(head.weights)} linear layers on the last state",
         "layer": f"a row of its own after layer {head.layer}",
         "cosine": "cosine of query and document",
+        "permutation": "the order that it writes",
     }
     tokens = [_code(token) for token in (head.true_token, head.false_token) if token is not None]
     told = words.get(head.kind) or " − ".join(tokens)
@@ -122,9 +123,11 @@ def _code(token: str | int) -> str:
 
 
 def scale_of(head: HeadSpec) -> str:
-    """The scale of scores as they come: "logit", "probability", "similarity", or who decides."""
-    if head.scales == ("similarity",):
-        return "similarity"
+    """The scale of scores as they come: "logit", "probability", "similarity", "rank", or who
+    decides.
+    """
+    if head.scales in (("similarity",), ("rank",)):
+        return head.scales[0]
     scales = {"sigmoid": "probability", "softmax": "probability", "identity": "logit"}
     if head.activation:
         return scales.get(head.activation, head.activation)

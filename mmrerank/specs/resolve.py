@@ -14,6 +14,7 @@ from mmrerank.errors import InputError
 from mmrerank.specs.decider import CHECKPOINT, GUESS, USER, Decider, SpecOverrides
 from mmrerank.specs.facts import CheckpointFacts
 from mmrerank.specs.folders import find_processor, list_processors
+from mmrerank.specs.listwise import LISTWISE_HEADS
 from mmrerank.specs.match import best_match
 from mmrerank.specs.page import head_in_words
 from mmrerank.specs.resolve_decoder import decide_encoder_decoder
@@ -21,11 +22,12 @@ from mmrerank.specs.resolve_head import decide_head
 from mmrerank.specs.schema import (
     BudgetSpec,
     ModelSpec,
+    ProcessorSpec,
     ResolvedSpec,
     TemplateSpec,
     TruncationSpec,
 )
-from mmrerank.specs.st_format import SPECIAL_TOKENS
+from mmrerank.specs.st_format import SAVED_FAMILY, SPECIAL_TOKENS
 from mmrerank.types import MODALITIES, DecodeBudget, Modality
 
 __all__ = ["SpecOverrides", "resolve"]
@@ -49,7 +51,7 @@ def resolve(facts: CheckpointFacts, user: SpecOverrides | None = None) -> Resolv
     folder = (
         find_processor(user.processor)
         if user.processor is not None
-        else best_match(facts, list_processors())
+        else _saved_family(facts) or best_match(facts, list_processors())
     )
     decider = Decider(facts, user, folder)
     template = _decide_template(decider)
@@ -64,7 +66,7 @@ def resolve(facts: CheckpointFacts, user: SpecOverrides | None = None) -> Resolv
         budget=_decide_budget(decider),
         truncation=_decide_truncation(decider, template),
         dtype=folder.dtype if folder else "",
-        listwise=folder.listwise if folder and head.kind == "cosine" else None,
+        listwise=folder.listwise if folder and head.kind in LISTWISE_HEADS else None,
         pair_method=folder.pair_method if folder else None,
         encoder_decoder=decide_encoder_decoder(decider, template),
         model=folder.model if folder else ModelSpec(),
@@ -85,6 +87,12 @@ def resolve(facts: CheckpointFacts, user: SpecOverrides | None = None) -> Resolv
             extra={"guess": folder.name},  # for whoever asks afterwards what is wrong
         )
     return spec
+
+
+def _saved_family(facts: CheckpointFacts) -> ProcessorSpec | None:
+    """The family that a folder was saved under, where its files cannot say it otherwise."""
+    name = facts.st.model.get(SAVED_FAMILY)
+    return next((folder for folder in list_processors() if folder.name == name), None)
 
 
 def _decide_template(decider: Decider) -> TemplateSpec:

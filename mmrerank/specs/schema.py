@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from mmrerank.errors import SpecError
 from mmrerank.specs.budget import BudgetSpec, PixelBudget
 from mmrerank.specs.encoder_decoder import EncoderDecoderSpec
+from mmrerank.specs.listwise import LISTWISE_HEADS, ListwiseSpec
 from mmrerank.specs.pair_method import PairMethodSpec
 from mmrerank.types import MODALITIES, Modality
 
@@ -30,9 +31,12 @@ __all__ = [
 ]
 
 TemplateKind: TypeAlias = Literal["chat", "tokenizer-pair", "checkpoint"]
-HeadKind: TypeAlias = Literal["logit-score", "builtin", "chain", "mlp", "layer", "cosine"]
-# What a score is: "logit" any number, "probability" 0 to 1, "similarity" -1 to 1.
-Scale: TypeAlias = Literal["logit", "probability", "similarity"]
+HeadKind: TypeAlias = Literal[
+    "logit-score", "builtin", "chain", "mlp", "layer", "cosine", "permutation"
+]
+# What a score is: "logit" any number, "probability" 0 to 1, "similarity" -1 to 1, "rank" a whole
+# number: of the documents of a list, the last one has 1, the first one as many as there are.
+Scale: TypeAlias = Literal["logit", "probability", "similarity", "rank"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,7 @@ class HeadSpec:
     activation between them. "layer": the state after `layer` layers through a one-row output layer
     of its own, `weights` its name with {layer} for the number. "cosine": the state of each document
     and of the query through the layers of `weights`, then their cosine (see ListwiseSpec).
+    "permutation": the order that the model writes down for the documents of a prompt.
     bias, divide: a logit becomes (logit + bias) / divide.
     activation: a name of heads.activation; "" = sigmoid for one label, identity for several.
     scales: what scores the family can be asked for.
@@ -120,8 +125,8 @@ class HeadSpec:
             raise SpecError(f'a head of kind "{self.kind}" needs weights, names of its layers')
         if self.divide == 0:
             raise SpecError("divide=0: a logit cannot be divided by it")
-        if unknown := set(self.scales) - {"logit", "probability", "similarity"}:
-            raise SpecError(f"scales {sorted(unknown)}: allowed are logit, probability, similarity")
+        if unknown := set(self.scales) - set(get_args(Scale)):
+            raise SpecError(f"scales {sorted(unknown)}: allowed are {', '.join(get_args(Scale))}")
 
     @property
     def is_restated(self) -> bool:
@@ -142,6 +147,8 @@ class TruncationSpec:
     them.
     suffix_counts: False where what stands behind the document does not count towards max_length.
     suffix_extends: True where max_length grows by the length of what stands behind the document.
+    bounds_media: False where max_length holds for prompts of text alone, and the tokenizer's limit
+    for those with media.
     """
 
     rule: Literal["document", "longest-first"] = "document"
@@ -152,6 +159,7 @@ class TruncationSpec:
     max_document_tokens: int | None = None
     suffix_counts: bool = True
     suffix_extends: bool = False
+    bounds_media: bool = True
 
     def __post_init__(self) -> None:
         for name in ("max_length", "max_query_tokens", "max_document_tokens"):
@@ -162,20 +170,6 @@ class TruncationSpec:
             share = getattr(self, name)
             if share is not None and not 0 < share <= 1:
                 raise SpecError(f"{name}={share}: needs a share above 0, to 1")
-
-
-@dataclass(frozen=True, slots=True)
-class ListwiseSpec:
-    """Several documents in one prompt, whose scores depend on each other.
-
-    max_documents, max_tokens: of one prompt (a block). document_token, query_token: the words of
-    the vocabulary whose states stand for a document and for the query.
-    """
-
-    max_documents: int
-    document_token: str
-    query_token: str
-    max_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,16 +240,18 @@ class ProcessorSpec:
     guess: bool = False  # a last resort: using it is announced
 
     def __post_init__(self) -> None:
-        if (self.head.kind == "cosine") != (self.listwise is not None):
+        if (self.head.kind in LISTWISE_HEADS) != (self.listwise is not None):
             raise SpecError(
-                f'{self.name}: a head of kind "cosine" compares documents of one prompt, so it '
-                "needs [listwise], and no other head reads such a prompt"
+                f'{self.name}: a head of kind "cosine" or "permutation" compares documents of one '
+                "prompt, so it needs [listwise], and no other head reads such a prompt"
             )
         if (self.template.tokenize == "decoder") != (self.encoder_decoder is not None):
             raise SpecError(
                 f'{self.name}: a template with tokenize = "decoder" needs [encoder_decoder], and '
                 "no other template has a decoder of its own"
             )
+        if self.listwise is not None:
+            self.listwise.check(self.head.kind)
         if self.pair_method is not None and self.template.kind != "chat":
             raise SpecError(
                 f"{self.name}: [pair_method] prepares pictures alone; the prompt needs [template] "

@@ -7,6 +7,8 @@ __all__ = [
     "CHATML_KNOWN_ROLES",
     "LIGHTON_RERANK",
     "QWEN2_VL_CHAT",
+    "QWEN3_5_CHAT",
+    "QWEN3_5_CHAT_THINKING",
     "QWEN3_RERANKER",
     "QWEN3_VL_CHAT",
     "QWEN3_VL_RERANKER",
@@ -79,6 +81,20 @@ QWEN3_VL_CHAT = (
     "    {%- endif -%}\n"
     "{%- endfor -%}\n"
     "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}\n"
+)
+
+# Source: chat templates of Qwen/Qwen3.5-0.8B (an empty thought unless thoughts are asked for) and
+# of Qwen/Qwen3.5-4B (a thought unless it is forbidden), in our words.
+_ANSWER_TURN = "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}\n"
+QWEN3_5_CHAT = QWEN3_VL_CHAT.replace(
+    _ANSWER_TURN,
+    "{%- if add_generation_prompt -%}\n"
+    "    {{- '<|im_start|>assistant\\n<think>\\n' -}}\n"
+    "    {%- if not enable_thinking -%}{{- '\\n</think>\\n\\n' -}}{%- endif -%}\n"
+    "{%- endif -%}\n",
+)
+QWEN3_5_CHAT_THINKING = QWEN3_5_CHAT.replace(
+    "not enable_thinking", "enable_thinking is defined and not enable_thinking"
 )
 
 # Source: chat template of Qwen/Qwen2-VL-2B-Instruct, in our words: a system turn is made up where

@@ -22,26 +22,18 @@ from ._templates import LIGHTON_RERANK, QWEN3_RERANKER
 from .qwen2_vl import HIDDEN, ROPE, TEXT, VISION, vision_ids, vocabulary_fields
 from .tokenizers import make_qwen_tokenizer
 
-__all__ = ["build_lighton_rerank_pw", "build_prism_reranker"]
+__all__ = ["build_lighton_rerank_pw", "build_prism_reranker", "qwen3_5_config", "save_processor"]
 
 
 def build_lighton_rerank_pw(folder: Path, *, seed: int = 0) -> Path:
     """LightOn-rerank-PW: a Qwen3.5 with sentence-transformers files, Yes minus No."""
     tokenizer = make_qwen_tokenizer(answers=("Yes", "No"), model_max_length=16384)
     make_model(
-        lambda: Qwen3_5ForConditionalGeneration(_qwen3_5_config(tokenizer)),
+        lambda: Qwen3_5ForConditionalGeneration(qwen3_5_config(tokenizer)),
         seed=seed,
         matrix_gain=4.0,
     ).save_pretrained(folder)
-    normalise: dict[str, Any] = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
-    size = {"shortest_edge": 4 * 1024, "longest_edge": 64 * 1024}
-    processor = Qwen3VLProcessor(
-        image_processor=Qwen2VLImageProcessor(patch_size=16, size=size, **normalise),
-        video_processor=Qwen3VLVideoProcessor(size=size),
-        tokenizer=tokenizer,
-    )
-    processor.chat_template = LIGHTON_RERANK
-    processor.save_pretrained(folder)
+    save_processor(folder, tokenizer, LIGHTON_RERANK)
     write_logit_score_files(
         folder,
         tokenizer,
@@ -78,12 +70,26 @@ def build_prism_reranker(folder: Path, *, seed: int = 0) -> Path:
     return folder
 
 
-def _qwen3_5_config(tokenizer: Qwen2Tokenizer) -> Qwen3_5Config:
+def save_processor(folder: Path, tokenizer: Qwen2Tokenizer, template: str) -> None:
+    """Tokenizer, media files and a chat template."""
+    normalise: dict[str, Any] = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+    size = {"shortest_edge": 4 * 1024, "longest_edge": 64 * 1024}
+    processor = Qwen3VLProcessor(
+        image_processor=Qwen2VLImageProcessor(patch_size=16, size=size, **normalise),
+        video_processor=Qwen3VLVideoProcessor(size=size),
+        tokenizer=tokenizer,
+    )
+    processor.chat_template = template
+    processor.save_pretrained(folder)
+
+
+def qwen3_5_config(tokenizer: Qwen2Tokenizer, *, is_tied: bool = True) -> Qwen3_5Config:
+    """A tiny config with a tower for pictures. is_tied: words are written as they are read."""
     vision = {"hidden_size": 32, "intermediate_size": 48, "out_hidden_size": HIDDEN}
     return Qwen3_5Config(
-        text_config=_text_fields(tokenizer),
+        text_config={**_text_fields(tokenizer), "tie_word_embeddings": is_tied},
         vision_config={**VISION, **vision, "patch_size": 16, "num_position_embeddings": 256},
-        tie_word_embeddings=True,
+        tie_word_embeddings=is_tied,
         **vision_ids(tokenizer),
     )
 

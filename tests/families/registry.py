@@ -13,6 +13,7 @@ from tests import checkpoints
 from tests.checkpoints import layerwise, llm_rerankers, vendors_code
 from tests.checkpoints.jina_v3 import build_jina_v3, build_jina_v35
 from tests.checkpoints.kalm import build_kalm
+from tests.checkpoints.lighton_lw import build_lighton_rerank_lw
 from tests.checkpoints.nemotron import build_nemotron
 from tests.checkpoints.nemotron_vl import build_nemotron_vl
 from tests.checkpoints.omni import build_qwen2_5_omni, build_qwen3_omni
@@ -57,6 +58,10 @@ FAMILIES: dict[str, Callable[[Path], Path]] = {
     "jina-reranker-v3.5": build_jina_v35,
     "kalm-reranker": named("KaLM-Reranker-V1-Nano", build_kalm),
     "kalm-reranker:st": named("KaLM-Reranker-V1-Small-R2", partial(build_kalm, with_st_files=True)),
+    "lighton-rerank-lw": named("LightOn-rerank-LW-0.8B", build_lighton_rerank_lw),
+    "lighton-rerank-lw-4b": named(
+        "LightOn-rerank-LW-4B", partial(build_lighton_rerank_lw, thinks=True)
+    ),
     "lighton-rerank-pw": named("LightOn-rerank-PW-0.8B", checkpoints.build_lighton_rerank_pw),
     "lychee-rerank-mm": named("lychee-rerank-mm", checkpoints.build_lychee_rerank_mm),
     "monoqwen2-vl": named("MonoQwen2-VL-v0.1", checkpoints.build_monoqwen2_vl),

@@ -63,7 +63,7 @@ MISTAKES = {
     "unknown far key": (
         "max_length",
         "zzz",
-        r"\[truncation\].*'zzz'; known keys: max_document_share, max_document_tokens, max_length, ",
+        r"\[truncation\].*'zzz'; known keys: bounds_media, max_document_share, ",
     ),
     "unknown section": ("[budget.decode]", "[budget.sound]", r"\[budget\].*'sound'; known keys"),
     "wrong literal": ('"tokenizer-pair"', '"string"', r"\[template\] kind = 'string'.*'chat'"),
