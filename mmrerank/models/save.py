@@ -14,7 +14,9 @@ from mmrerank.errors import CheckpointError
 from mmrerank.models.adapters import ADAPTER_FILES, has_adapter, naming_local_base
 from mmrerank.models.load import Backbone
 from mmrerank.models.save_as_published import save_as_published
+from mmrerank.models.special_tokens import with_written_tokens
 from mmrerank.models.suffix import appending
+from mmrerank.models.vendors_config import save_with_own_fields
 from mmrerank.specs import ResolvedSpec
 from mmrerank.specs.st_format import (
     LOGIT_SCORE_TYPE,
@@ -72,6 +74,7 @@ def save_model(
             folder, backbone, head, model_config, safe_serialization=safe_serialization
         )
         return
+    spec = with_written_tokens(spec, backbone)
     _save_transformer(folder, backbone.model, safe_serialization=safe_serialization)
     _save_processor(folder, backbone, spec)
     entries = [StModule(kind="Transformer", path="", type=TRANSFORMER_TYPE)]
@@ -112,7 +115,7 @@ def _save_transformer(folder: Path, model: Any, *, safe_serialization: bool) -> 
     else:
         for name in ADAPTER_FILES:  # or the weights would be changed by it when they are loaded
             (folder / name).unlink(missing_ok=True)
-        model.save_pretrained(folder, safe_serialization=safe_serialization)
+        save_with_own_fields(folder, model, safe_serialization=safe_serialization)
 
 
 def st_transformer_config(backbone: Backbone, spec: ResolvedSpec) -> dict[str, Any]:
