@@ -18,6 +18,7 @@ from mmrerank.models.special_tokens import with_written_tokens
 from mmrerank.models.suffix import appending
 from mmrerank.models.vendors_config import save_with_own_fields
 from mmrerank.specs import ResolvedSpec
+from mmrerank.specs.recorded import write_record
 from mmrerank.specs.st_format import (
     LOGIT_SCORE_TYPE,
     SPECIAL_TOKENS,
@@ -73,10 +74,12 @@ def save_model(
         save_as_published(
             folder, backbone, head, model_config, safe_serialization=safe_serialization
         )
+        write_record(folder, spec)
         return
     spec = with_written_tokens(spec, backbone)
     _save_transformer(folder, backbone.model, safe_serialization=safe_serialization)
     _save_processor(folder, backbone, spec)
+    write_record(folder, spec)
     entries = [StModule(kind="Transformer", path="", type=TRANSFORMER_TYPE)]
     for index, module in enumerate(modules, start=1):
         kind = type(module).__name__

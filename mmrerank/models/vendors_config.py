@@ -39,7 +39,8 @@ def _fields_of_generation(config: Any) -> dict[str, Any]:
     that a class of theirs declares are written.
     """
     declared = {field.name for field in dataclasses.fields(config)}
-    names = set(GenerationConfig().to_dict()) - _WRITTEN - declared
+    settings = GenerationConfig().to_dict()  # type: ignore[no-untyped-call]
+    names = set(settings) - _WRITTEN - declared
     return {
         name: value for name, value in vars(config).items() if name in names and value is not None
     }

@@ -16,10 +16,12 @@ from mmrerank.specs.facts import CheckpointFacts
 from mmrerank.specs.folders import find_processor, list_processors
 from mmrerank.specs.match import best_match
 from mmrerank.specs.page import head_in_words
+from mmrerank.specs.recorded import recorded_processor, recorded_truncation
 from mmrerank.specs.resolve_head import decide_head
 from mmrerank.specs.schema import (
     BudgetSpec,
     ModelSpec,
+    ProcessorSpec,
     ResolvedSpec,
     TemplateSpec,
     TruncationSpec,
@@ -43,11 +45,10 @@ def resolve(facts: CheckpointFacts, user: SpecOverrides | None = None) -> Resolv
     InputError for an unknown default prompt.
     """
     user = user or SpecOverrides()
-    folder = (
-        find_processor(user.processor)
-        if user.processor is not None
-        else best_match(facts, list_processors())
-    )
+    if user.processor is not None:
+        folder: ProcessorSpec | None = find_processor(user.processor)
+    else:
+        folder = recorded_processor(facts.record) or best_match(facts, list_processors())
     decider = Decider(facts, user, folder)
     template = _decide_template(decider)
     prompts, default_prompt_name = _decide_prompts(decider)
@@ -68,6 +69,7 @@ def resolve(facts: CheckpointFacts, user: SpecOverrides | None = None) -> Resolv
         document_modalities=folder.document_modalities if folder else (),
         prompts=prompts,
         default_prompt_name=default_prompt_name,
+        is_shipped=folder is not None and not folder.guess and folder in list_processors(),
         sources=decider.sources,
     )
     if folder is not None and folder.guess and spec.sources["head"].startswith(GUESS):
@@ -263,6 +265,7 @@ def _decide_truncation(decider: Decider, template: TemplateSpec) -> TruncationSp
     decider.sources["truncation"] = CHECKPOINT
     if decider.has_st_form:
         rule = replace(rule, max_length=_saved_text_kwargs(decider.facts).get("max_length"))
+        rule = recorded_truncation(decider.facts.record, rule)
     elif decider.folder is not None:
         rule = replace(decider.folder.truncation, rule=rule.rule)
         if rule.max_length is not None:
