@@ -16,6 +16,7 @@ to wrap it in
 ├── SpecError (ValueError)             a processor folder or one of its fields is wrong
 │   └── AmbiguousProcessor             two folders claim the same checkpoint
 ├── CheckpointError (ValueError)       a model folder is missing something or is no reranker
+│   └── UntrustedCode                  it runs Python files of its own; the caller has to say so
 ├── EngineError (RuntimeError)         the model could not be run
 │   └── Stopped                        `should_stop` said so
 └── MissingExtra (ImportError)         an optional dependency is needed
@@ -45,6 +46,7 @@ __all__ = [
     "Stopped",
     "UnsupportedInput",
     "UnsupportedModality",
+    "UntrustedCode",
     "WrongArgument",
     "shorten",
 ]
@@ -114,6 +116,10 @@ class AmbiguousProcessor(SpecError):
 
 class CheckpointError(MMRerankError, ValueError):
     """A checkpoint lacks something, or is not a reranker."""
+
+
+class UntrustedCode(CheckpointError):
+    """The model is in Python files of the checkpoint, which the caller has not said to run."""
 
 
 class EngineError(MMRerankError, RuntimeError):

@@ -40,7 +40,7 @@ def convert(
     from mmrerank.models import has_adapter
 
     _check_out(model, out, overwrite=overwrite)
-    loaded = load_model(model, device, processor)
+    loaded = _load(model, out, device, processor)
     _check_form(loaded)
     if has_adapter(loaded.model):
         loaded.merge_adapter()
@@ -65,6 +65,19 @@ def _check_out(model: str, out: Path, *, overwrite: bool) -> None:
         raise CommandError(f"{out} is not empty; name another folder, or pass --overwrite")
 
 
+def _load(model: str, out: Path, device: str | None, processor: str | None) -> CrossEncoder:
+    from mmrerank.errors import UntrustedCode
+
+    try:
+        return load_model(model, device, processor)
+    except UntrustedCode as error:
+        raise CommandError(
+            f"{error} `convert` never runs them. In Python, CrossEncoder({model!r}, "
+            f"trust_remote_code=True).save_pretrained({str(out)!r}) writes a folder with them that "
+            "sentence-transformers loads, too, with trust_remote_code=True."
+        ) from error
+
+
 def _check_form(model: CrossEncoder) -> None:
     """Refuse what sentence-transformers has no modules for, before anything is written."""
     spec = model.spec
@@ -72,8 +85,6 @@ def _check_form(model: CrossEncoder) -> None:
         why = "it scores several documents in one prompt"
     elif model.config.is_encoder_decoder:
         why = "it is an encoder with a decoder"
-    elif spec.model.remote_code:
-        why = "its architecture is in the vendor's Python files"
     else:
         return
     raise CommandError(

@@ -13,7 +13,7 @@ from torch import nn
 
 from mmrerank.cross_encoder.head_modules import HeadSource, complete_modules
 from mmrerank.cross_encoder.transformer import Transformer
-from mmrerank.errors import CheckpointError
+from mmrerank.errors import CheckpointError, UntrustedCode
 from mmrerank.heads import (
     Activation,
     LogitScore,
@@ -172,7 +172,7 @@ def _build_from_name(
 
 def _check_trust(spec: ResolvedSpec, options: LoadOptions, name: str) -> None:
     if spec.model.remote_code and not options.trust_remote_code:
-        raise CheckpointError(
+        raise UntrustedCode(
             f"{name}: models of the family {spec.family!r} run Python files of their own "
             "repository. Read those, and if you trust them pass trust_remote_code=True."
         )

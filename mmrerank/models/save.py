@@ -15,12 +15,14 @@ from mmrerank.errors import CheckpointError
 from mmrerank.models.adapters import ADAPTER_FILES, has_adapter, naming_local_base
 from mmrerank.models.load import Backbone
 from mmrerank.models.save_as_published import save_as_published
+from mmrerank.models.special_tokens import with_written_tokens
 from mmrerank.models.suffix import appending
+from mmrerank.models.vendors_config import save_with_own_fields
 from mmrerank.specs import ResolvedSpec
+from mmrerank.specs.recorded import write_record
 from mmrerank.specs.st_format import (
     ENCODER_DECODER,
     LOGIT_SCORE_TYPE,
-    SAVED_FAMILY,
     SPECIAL_TOKENS,
     TRANSFORMER_TYPE,
     StFiles,
@@ -71,11 +73,15 @@ def save_model(
         (folder / "README.md").write_text(card, encoding="utf-8")
     if spec.listwise is not None:
         head = {name: own for module in modules for name, own in module.named_weights().items()}
-        said = {**model_config, SAVED_FAMILY: spec.family}
-        save_as_published(folder, backbone, head, said, safe_serialization=safe_serialization)
+        save_as_published(
+            folder, backbone, head, model_config, safe_serialization=safe_serialization
+        )
+        write_record(folder, spec)
         return
+    spec = with_written_tokens(spec, backbone)
     _save_transformer(folder, backbone.model, safe_serialization=safe_serialization)
     _save_processor(folder, backbone, spec)
+    write_record(folder, spec)
     entries = [StModule(kind="Transformer", path="", type=TRANSFORMER_TYPE)]
     for index, module in enumerate(modules, start=1):
         kind = type(module).__name__
@@ -114,7 +120,7 @@ def _save_transformer(folder: Path, model: Any, *, safe_serialization: bool) -> 
     else:
         for name in ADAPTER_FILES:  # or the weights would be changed by it when they are loaded
             (folder / name).unlink(missing_ok=True)
-        model.save_pretrained(folder, safe_serialization=safe_serialization)
+        save_with_own_fields(folder, model, safe_serialization=safe_serialization)
 
 
 def st_transformer_config(backbone: Backbone, spec: ResolvedSpec) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mmrerank.errors import CheckpointError
+from mmrerank.specs.recorded import read_record
 from mmrerank.specs.repair import repaired_modules, repaired_settings
 from mmrerank.specs.st_format import StFiles, read_json, read_st_files
 
@@ -26,6 +27,7 @@ class CheckpointFacts:
     name, "default" for the plain one. st: the sentence-transformers files, empty where there are
     none.
     media: the image, video and audio processor's settings, {} where the checkpoint has none.
+    record: what mmrerank has noted of the family when it saved the folder, {} elsewhere.
     """
 
     name: str
@@ -34,6 +36,7 @@ class CheckpointFacts:
     st: StFiles = field(default_factory=StFiles)
     templates: Mapping[str, str] = field(default_factory=dict)
     media: Mapping[str, Any] = field(default_factory=dict)
+    record: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def model_type(self) -> str:
@@ -87,6 +90,7 @@ def read_facts(
         st=st,
         templates=_read_templates(root),
         media=_read_media_settings(root),
+        record=read_record(folder),
     )
     st, missing = repaired_settings(
         st, facts.architecture, facts.media, has_template=bool(facts.chosen_template)

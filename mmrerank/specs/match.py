@@ -35,9 +35,9 @@ def best_match(facts: CheckpointFacts, processors: Sequence[ProcessorSpec]) -> P
     return winners[0]
 
 
-def _claim(facts: CheckpointFacts, match: MatchSpec) -> tuple[int, int, int, int] | None:
+def _claim(facts: CheckpointFacts, match: MatchSpec) -> tuple[int, int, int, int, int] | None:
     """How strong a claim is, strongest first: words of the template, name, fields of the config,
-    model_type; None where a rule fails.
+    model_type, letters of the name that it asks for; None where a rule fails.
     """
     if match.model_types and facts.model_type not in match.model_types:
         return None
@@ -48,11 +48,26 @@ def _claim(facts: CheckpointFacts, match: MatchSpec) -> tuple[int, int, int, int
     if any(facts.config.get(name) != value for name, value in match.config.items()):
         return None
     by_template = bool(match.template_contains) and match.template_contains in facts.chosen_template
-    names = [_plain(name) for name in match.names]
-    by_name = any(_any_match(_plain(own), names) for own in _own_names(facts.name))
-    if match.evidence and not (by_template or by_name):
+    letters = _letters_of_name(facts.name, match.names)
+    if match.evidence and not (by_template or letters):
         return None
-    return int(by_template), int(by_name), len(match.config), int(bool(match.model_types))
+    return (
+        int(by_template),
+        int(letters > 0),
+        len(match.config),
+        int(bool(match.model_types)),
+        letters,
+    )
+
+
+def _letters_of_name(name: str, patterns: Sequence[str]) -> int:
+    """How many letters the longest pattern that fits the name asks for; 0 where none fits.
+
+    A model made from another carries its name: the longer pattern knows it better.
+    """
+    own_names = [_plain(own) for own in _own_names(name)]
+    fitting = [p for p in map(_plain, patterns) if any(fnmatchcase(own, p) for own in own_names)]
+    return max((len(pattern.replace("*", "")) for pattern in fitting), default=0)
 
 
 def _any_match(text: str, patterns: Sequence[str]) -> bool:

@@ -31,7 +31,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["PROCESSOR_FILE", "read_processor"]
+__all__ = ["PROCESSOR_FILE", "read_processor", "read_section"]
 
 PROCESSOR_FILE = "processor.toml"
 _T = TypeVar("_T")
@@ -51,21 +51,23 @@ def read_processor(folder: Path) -> ProcessorSpec:
     except tomllib.TOMLDecodeError as error:
         raise SpecError(f"{path}: {error}") from error
     data.setdefault("name", folder.name)
-    data["match"] = _section(MatchSpec, data.get("match", {}), path, "match")
+    data["match"] = read_section(MatchSpec, data.get("match", {}), path, "match")
     data["template"] = _template(dict(data.get("template", {})), path)
-    data["head"] = _section(HeadSpec, data.get("head", {}), path, "head")
+    data["head"] = read_section(HeadSpec, data.get("head", {}), path, "head")
     data["budget"] = _budget(data.get("budget", {}), path)
-    data["truncation"] = _section(TruncationSpec, data.get("truncation", {}), path, "truncation")
-    data["lora"] = _section(LoraSpec, data.get("lora", {}), path, "lora")
-    data["model"] = _section(ModelSpec, data.get("model", {}), path, "model")
+    data["truncation"] = read_section(
+        TruncationSpec, data.get("truncation", {}), path, "truncation"
+    )
+    data["lora"] = read_section(LoraSpec, data.get("lora", {}), path, "lora")
+    data["model"] = read_section(ModelSpec, data.get("model", {}), path, "model")
     if "listwise" in data:
-        data["listwise"] = _section(ListwiseSpec, data["listwise"], path, "listwise")
+        data["listwise"] = read_section(ListwiseSpec, data["listwise"], path, "listwise")
     if "encoder_decoder" in data:
         said = data["encoder_decoder"]
-        data["encoder_decoder"] = _section(EncoderDecoderSpec, said, path, "encoder_decoder")
+        data["encoder_decoder"] = read_section(EncoderDecoderSpec, said, path, "encoder_decoder")
     if "pair_method" in data:
-        data["pair_method"] = _section(PairMethodSpec, data["pair_method"], path, "pair_method")
-    return _section(ProcessorSpec, data, path, "")
+        data["pair_method"] = read_section(PairMethodSpec, data["pair_method"], path, "pair_method")
+    return read_section(ProcessorSpec, data, path, "")
 
 
 def _template(data: dict[str, Any], path: Path) -> TemplateSpec:
@@ -79,7 +81,7 @@ def _template(data: dict[str, Any], path: Path) -> TemplateSpec:
             ) from error
     if data.get("kind") == "chat" and not data.get("text"):
         raise SpecError(f'{path}: [template] of kind "chat" needs file = "chat_template.jinja"')
-    return _section(TemplateSpec, data, path, "template")
+    return read_section(TemplateSpec, data, path, "template")
 
 
 def _budget(data: Mapping[str, Any], path: Path) -> BudgetSpec:
@@ -87,19 +89,24 @@ def _budget(data: Mapping[str, Any], path: Path) -> BudgetSpec:
     _refuse_unknown(data, known, path, "budget")
     decode = dict(data.get("decode", {}))
     pixels = {
-        kind: _section(PixelBudget, data[kind], path, f"budget.{kind}") if kind in data else None
+        kind: read_section(PixelBudget, data[kind], path, f"budget.{kind}")
+        if kind in data
+        else None
         for kind in ("image", "video", "frame")
     }
     return BudgetSpec(
-        decode=_section(DecodeBudget, decode, path, "budget.decode"),
+        decode=read_section(DecodeBudget, decode, path, "budget.decode"),
         image=pixels["image"],
         video=pixels["video"],
         frame=pixels["frame"],
     )
 
 
-def _section(cls: type[_T], data: Mapping[str, Any], path: Path, section: str) -> _T:
-    """Build a dataclass from one toml table, checking keys and simple types."""
+def read_section(cls: type[_T], data: Mapping[str, Any], path: Path, section: str) -> _T:
+    """Build a dataclass from one table, checking keys and simple types.
+
+    Raises SpecError naming file and key.
+    """
     known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
     _refuse_unknown(data, set(known), path, section)
     missing = [

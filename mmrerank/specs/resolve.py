@@ -17,6 +17,7 @@ from mmrerank.specs.folders import find_processor, list_processors
 from mmrerank.specs.listwise import LISTWISE_HEADS
 from mmrerank.specs.match import best_match
 from mmrerank.specs.page import head_in_words
+from mmrerank.specs.recorded import recorded_processor, recorded_truncation
 from mmrerank.specs.resolve_decoder import decide_encoder_decoder
 from mmrerank.specs.resolve_head import decide_head
 from mmrerank.specs.schema import (
@@ -27,7 +28,7 @@ from mmrerank.specs.schema import (
     TemplateSpec,
     TruncationSpec,
 )
-from mmrerank.specs.st_format import SAVED_FAMILY, SPECIAL_TOKENS
+from mmrerank.specs.st_format import SPECIAL_TOKENS
 from mmrerank.types import MODALITIES, DecodeBudget, Modality
 
 __all__ = ["SpecOverrides", "resolve"]
@@ -48,11 +49,10 @@ def resolve(facts: CheckpointFacts, user: SpecOverrides | None = None) -> Resolv
     InputError for an unknown default prompt.
     """
     user = user or SpecOverrides()
-    folder = (
-        find_processor(user.processor)
-        if user.processor is not None
-        else _saved_family(facts) or best_match(facts, list_processors())
-    )
+    if user.processor is not None:
+        folder: ProcessorSpec | None = find_processor(user.processor)
+    else:
+        folder = recorded_processor(facts.record) or best_match(facts, list_processors())
     decider = Decider(facts, user, folder)
     template = _decide_template(decider)
     prompts, default_prompt_name = _decide_prompts(decider)
@@ -74,6 +74,7 @@ def resolve(facts: CheckpointFacts, user: SpecOverrides | None = None) -> Resolv
         document_modalities=folder.document_modalities if folder else (),
         prompts=prompts,
         default_prompt_name=default_prompt_name,
+        is_shipped=folder is not None and not folder.guess and folder in list_processors(),
         sources=decider.sources,
     )
     if folder is not None and folder.guess and spec.sources["head"].startswith(GUESS):
@@ -87,12 +88,6 @@ def resolve(facts: CheckpointFacts, user: SpecOverrides | None = None) -> Resolv
             extra={"guess": folder.name},  # for whoever asks afterwards what is wrong
         )
     return spec
-
-
-def _saved_family(facts: CheckpointFacts) -> ProcessorSpec | None:
-    """The family that a folder was saved under, where its files cannot say it otherwise."""
-    name = facts.st.model.get(SAVED_FAMILY)
-    return next((folder for folder in list_processors() if folder.name == name), None)
 
 
 def _decide_template(decider: Decider) -> TemplateSpec:
@@ -283,6 +278,7 @@ def _decide_truncation(decider: Decider, template: TemplateSpec) -> TruncationSp
     decider.sources["truncation"] = CHECKPOINT
     if decider.has_st_form:
         rule = replace(rule, max_length=_saved_text_kwargs(decider.facts).get("max_length"))
+        rule = recorded_truncation(decider.facts.record, rule)
     elif decider.folder is not None:
         rule = replace(decider.folder.truncation, rule=rule.rule)
         if rule.max_length is not None:

@@ -280,7 +280,7 @@ class ResolvedSpec:
     """All decisions for one checkpoint. `sources` tells for each field where it came from.
 
     template.kind is never "checkpoint" here. prompts are named instructions as saved in the
-    checkpoint.
+    checkpoint. is_shipped: whether the family is a processor folder of the package.
     """
 
     name: str
@@ -299,6 +299,7 @@ class ResolvedSpec:
     document_modalities: tuple[Modality, ...] = ()
     prompts: Mapping[str, str] = field(default_factory=dict)
     default_prompt_name: str | None = None
+    is_shipped: bool = False
     sources: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -20,7 +20,6 @@ __all__ = [
     "MODEL_FILE",
     "MODULES_FILE",
     "PEER_PACKAGE",
-    "SAVED_FAMILY",
     "SPECIAL_TOKENS",
     "TRANSFORMER_FILES",
     "TRANSFORMER_TYPE",
@@ -39,8 +38,6 @@ SPECIAL_TOKENS = "adds_special_tokens"
 ENCODER_DECODER = "encoder_decoder"
 MODULES_FILE = "modules.json"
 MODEL_FILE = "config_sentence_transformers.json"
-# Its key for the family of a saved folder; the peer leaves unknown keys alone.
-SAVED_FAMILY = "processor"
 # Older repositories name the transformer's file after its architecture.
 TRANSFORMER_FILES = tuple(
     f"sentence_{name}_config.json"

@@ -26,8 +26,11 @@ def write_logit_score_files(
     prompts: dict[str, str],
     processing_kwargs: dict[str, Any] | None = None,
     answers: tuple[str, str] = ("yes", "no"),
+    activation: str = _IDENTITY,
 ) -> None:
-    """modules.json and what it names, for Transformer + LogitScore(yes, no) with raw scores."""
+    """modules.json and what it names, for Transformer + LogitScore(yes, no); raw scores unless
+    `activation` says otherwise.
+    """
     names = {"method": "forward", "method_output_name": "logits"}
     modality_config: dict[str, Any] = {modality: dict(names) for modality in modalities}
     modality_config["message"] = {**names, "format": message_format}
@@ -64,7 +67,7 @@ def write_logit_score_files(
                 "sentence_transformers": "5.4.0",
                 "transformers": "5.5.0",
             },
-            "activation_fn": _IDENTITY,
+            "activation_fn": activation,
             "default_prompt_name": next(iter(prompts), None),
             "model_type": "CrossEncoder",
             "prompts": prompts,

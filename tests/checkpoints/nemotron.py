@@ -26,6 +26,11 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 class LlamaBidirectionalConfig(LlamaConfig):
     model_type = "llama_bidirec"
 
+    def __init__(self, pooling="avg", temperature=1.0, **kwargs):
+        self.pooling = pooling
+        self.temperature = temperature
+        super().__init__(**kwargs)
+
 
 class LlamaBidirectionalForSequenceClassification(LlamaPreTrainedModel):
     config_class = LlamaBidirectionalConfig
@@ -42,12 +47,15 @@ class LlamaBidirectionalForSequenceClassification(LlamaPreTrainedModel):
         states = self.model(input_ids, attention_mask=mask, use_cache=False).last_hidden_state
         kept = attention_mask[:, :, None].to(states.dtype)
         mean = (states * kept).sum(dim=1) / kept.sum(dim=1)
-        return SequenceClassifierOutput(logits=self.score(mean))
+        return SequenceClassifierOutput(logits=self.score(mean) / self.config.temperature)
 """
 
 
-def build_nemotron(folder: Path, *, seed: int = 0) -> Path:
-    """llama-nemotron-rerank: model_type llama_bidirec, the mean of all states, one label."""
+def build_nemotron(folder: Path, *, seed: int = 0, temperature: float = 1.0) -> Path:
+    """llama-nemotron-rerank: model_type llama_bidirec, the mean of all states, one label.
+
+    temperature: what the logits are divided by; 1.0 in the published ones.
+    """
     tokenizer = make_llama_tokenizer(model_max_length=8192)
     config = LlamaConfig(
         vocab_size=round_up(len(tokenizer)),
@@ -80,7 +88,7 @@ def build_nemotron(folder: Path, *, seed: int = 0) -> Path:
             },
             "model_type": "llama_bidirec",
             "pooling": "avg",
-            "temperature": 1.0,
+            "temperature": temperature,
         },
     )
     (folder / f"{_FILE}.py").write_text(_CODE, encoding="utf-8")

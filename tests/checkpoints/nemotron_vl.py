@@ -128,8 +128,33 @@ class LlamaNemotronVLRerankProcessor(ProcessorMixin):
         self.use_thumbnail = use_thumbnail
         super().__init__(tokenizer, chat_template=chat_template)
 
+    def apply_chat_template(self, messages, tokenize=True, chat_template=None, **kwargs):
+        # For sentence-transformers, whose pairs come as messages of two roles.
+        if not tokenize:
+            template = chat_template or self.chat_template
+            kwargs.pop("return_dict", None)
+            return self.tokenizer.apply_chat_template(
+                messages, chat_template=template, tokenize=False
+            )
+        conversations = messages if isinstance(messages[0], list) else [messages]
+        return self.process_queries_documents_crossencoder(
+            [self.feature(conversation) for conversation in conversations]
+        )
+
+    def feature(self, conversation):
+        parts = {
+            (message["role"], part["type"]): part[part["type"]]
+            for message in conversation
+            for part in message["content"]
+        }
+        return {
+            "question": parts.get(("query", "text"), ""),
+            "doc_text": parts.get(("document", "text"), ""),
+            "doc_image": parts.get(("document", "image")),
+        }
+
     def __call__(self, text=None, images=None, **kwargs):
-        raise RuntimeError("whole prompts only")
+        raise RuntimeError("whole pairs only")
 
     def process_queries_documents_crossencoder(
         self, features, padding=None, truncation=True, max_length=None
@@ -192,8 +217,11 @@ _WORDS = ("<img>", "</img>", "<IMG_CONTEXT>")
 _TILE_PX = 32  # of the published model: 512, and 256 tokens a tile
 
 
-def build_nemotron_vl(folder: Path, *, seed: int = 0) -> Path:
-    """llama-nemotron-rerank-vl: towers of text and pictures, the mean of all states, one label."""
+def build_nemotron_vl(folder: Path, *, seed: int = 0, temperature: float = 1.0) -> Path:
+    """llama-nemotron-rerank-vl: towers of text and pictures, the mean of all states, one label.
+
+    temperature: what the logits are divided by; 1.0 in the published ones.
+    """
     tokenizer = make_llama_tokenizer(model_max_length=10240)
     tokenizer.add_special_tokens({"additional_special_tokens": list(_WORDS)})
     text = LlamaConfig(
@@ -260,7 +288,7 @@ def build_nemotron_vl(folder: Path, *, seed: int = 0) -> Path:
             "use_thumbnail": True,
             "dynamic_image_size": True,
             "pooling": "avg",
-            "temperature": 1.0,
+            "temperature": temperature,
         },
     )
     for file, code in _FILES.items():

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from transformers import (
+    PreTrainedModel,
     Qwen2Tokenizer,
     Qwen2VLImageProcessor,
     Qwen3_5Config,
     Qwen3_5ForCausalLM,
     Qwen3_5ForConditionalGeneration,
     Qwen3_5TextConfig,
+    Qwen3Config,
+    Qwen3ForCausalLM,
     Qwen3VLProcessor,
     Qwen3VLVideoProcessor,
 )
 
 from ._save import make_model
 from ._st_files import write_logit_score_files
-from ._templates import LIGHTON_RERANK, QWEN3_RERANKER
+from ._templates import CHATML_KNOWN_ROLES, LIGHTON_RERANK, PRISM_RERANKER
 from .qwen2_vl import HIDDEN, ROPE, TEXT, VISION, vision_ids, vocabulary_fields
 from .tokenizers import make_qwen_tokenizer
 
@@ -46,27 +49,33 @@ def build_lighton_rerank_pw(folder: Path, *, seed: int = 0) -> Path:
     return folder
 
 
-def build_prism_reranker(folder: Path, *, seed: int = 0) -> Path:
-    """Prism-Reranker: a Qwen3.5 of text alone with sentence-transformers files, yes minus no.
+def build_prism_reranker(
+    folder: Path,
+    *,
+    seed: int = 0,
+    with_st_files: bool = True,
+    backbone: Literal["qwen3_5", "qwen3"] = "qwen3_5",
+) -> Path:
+    """Prism-Reranker: a Qwen3.5 of text alone, yes minus no; the -4B-exp one is a Qwen3.
 
-    Assumed: the template is that of Qwen3-Reranker; the published one was not at hand.
+    with_st_files: and with the template that the vendor publishes; else with an ordinary one.
     """
     tokenizer = make_qwen_tokenizer(answers=("yes", "no"), model_max_length=16384)
-    tokenizer.chat_template = QWEN3_RERANKER
-    make_model(
-        lambda: Qwen3_5ForCausalLM(Qwen3_5TextConfig(**_text_fields(tokenizer))),
-        seed=seed,
-        matrix_gain=4.0,
-    ).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    write_logit_score_files(
-        folder,
-        tokenizer,
-        task="text-generation",
-        modalities=["text"],
-        message_format="flat",
-        prompts={},
+    tokenizer.chat_template = PRISM_RERANKER if with_st_files else CHATML_KNOWN_ROLES
+    make_model(lambda: _prism(tokenizer, backbone), seed=seed, matrix_gain=4.0).save_pretrained(
+        folder
     )
+    tokenizer.save_pretrained(folder)
+    if with_st_files:
+        write_logit_score_files(
+            folder,
+            tokenizer,
+            task="text-generation",
+            modalities=["text"],
+            message_format="flat",
+            prompts={},
+            activation="torch.nn.modules.activation.Sigmoid",
+        )
     return folder
 
 
@@ -81,6 +90,15 @@ def save_processor(folder: Path, tokenizer: Qwen2Tokenizer, template: str) -> No
     )
     processor.chat_template = template
     processor.save_pretrained(folder)
+
+
+def _prism(tokenizer: Qwen2Tokenizer, backbone: str) -> PreTrainedModel:
+    if backbone == "qwen3_5":
+        return Qwen3_5ForCausalLM(Qwen3_5TextConfig(**_text_fields(tokenizer)))
+    fields = {**TEXT, **vocabulary_fields(tokenizer), "tie_word_embeddings": True}
+    return Qwen3ForCausalLM(
+        Qwen3Config(**fields, rope_parameters={"rope_type": "default", "rope_theta": 1e6})
+    )
 
 
 def qwen3_5_config(tokenizer: Qwen2Tokenizer, *, is_tied: bool = True) -> Qwen3_5Config:

@@ -79,16 +79,12 @@ def test_file_in_the_folders_place_is_an_error(run: Any, text_model: Path, tmp_p
     assert "is a file; name a folder" in ran.err
 
 
-def test_family_without_a_form_is_refused_before_anything_is_written(
-    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_model_in_a_vendors_files_is_refused_and_save_pretrained_named(
+    run: Any, tmp_path: Path
 ) -> None:
     folder = build_own_new(tmp_path / "gte-multilingual-reranker-base")
-
-    def trusted(name: str, device: str | None, processor: str | None) -> CrossEncoder:
-        return CrossEncoder(name, device="cpu", trust_remote_code=True)
-
-    monkeypatch.setattr("mmrerank.cli.convert.load_model", trusted)
     ran = run("convert", folder, tmp_path / "out")
     assert ran.code == 2
-    assert "has no form for a model of the family 'gte-multilingual-reranker'" in ran.err
+    assert "'gte-multilingual-reranker' run Python files" in ran.err
+    assert f"trust_remote_code=True).save_pretrained('{tmp_path / 'out'}')" in ran.err
     assert not (tmp_path / "out").exists()

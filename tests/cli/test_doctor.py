@@ -137,6 +137,21 @@ def test_doctor_of_a_model_that_is_not_there_is_code_1(run, tmp_path):
     assert "Traceback" not in ran.out + ran.err
 
 
+def test_doctor_runs_a_vendors_files_only_where_it_is_told_to(run, tmp_path):
+    from tests.checkpoints.vendors_code import build_own_new
+
+    # Under the published name its random weights would fail the published scores.
+    folder = build_own_new(tmp_path / "my-reranker")
+    refused = json.loads(run("doctor", folder, "--device", "cpu", "--json").out)
+    assert refused["can_score"] is False
+    assert "trust_remote_code=True" in refused["verdict"]
+    ran = run("doctor", folder, "--device", "cpu", "--trust-remote-code", "--json")
+    told = json.loads(ran.out)
+    assert (ran.code, told["can_score"]) == (0, True), told["verdict"]
+    states = {finding["component"]: finding["state"] for finding in told["findings"]}
+    assert states["scores"] == "ok"
+
+
 def test_processor_without_a_model_is_refused(run):
     ran = run("doctor", "--processor", "qwen3-reranker")
     assert (ran.code, ran.out) == (2, "")

@@ -134,7 +134,15 @@ FAMILIES: dict[str, Callable[[Path], Path]] = {
     ),
     "nemotron-rerank": named("llama-nemotron-rerank-1b-v2", build_nemotron),
     "nemotron-rerank-vl": named("llama-nemotron-rerank-vl-1b-v2", build_nemotron_vl),
-    "prism-reranker": named("Prism-Qwen3.5-Reranker-0.8B", checkpoints.build_prism_reranker),
+    "prism-reranker": named(
+        "Prism-Qwen3.5-Reranker-0.8B",
+        partial(checkpoints.build_prism_reranker, with_st_files=False),
+    ),
+    "prism-reranker:st": named("Prism-Qwen3.5-Reranker-0.8B", checkpoints.build_prism_reranker),
+    "prism-reranker:qwen3": named(
+        "Prism-Qwen3-Reranker-4B-exp",
+        partial(checkpoints.build_prism_reranker, with_st_files=False, backbone="qwen3"),
+    ),
     "rank-llama": named("some-llama", llm_rerankers.build_rank_llama),
 }
 

@@ -47,11 +47,8 @@ CASES = {
     ),
     "FollowIR-7B": Case(llm_rerankers.build_followir, "followir", true_false.score_followir),
 }
-# The peer renders and tokenises a prompt whole, and adds no special tokens to it.
-OTHERWISE_IN_PEER = {
-    "mxbai-rerank-base-v2": "its pieces join otherwise than the whole",
-    "ctxl-rerank-v2-instruct-multilingual-6b": "its prompt begins with a <s> of the tokenizer's",
-}
+# The peer renders and tokenises a prompt whole.
+OTHERWISE_IN_PEER = {"mxbai-rerank-base-v2": "its pieces join otherwise than the whole"}
 
 FolderOf = Callable[[str], Path]
 ModelOf = Callable[[str], CrossEncoder]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from sentence_transformers import CrossEncoder as Peer
 
 from mmrerank import CrossEncoder
 from mmrerank.errors import CheckpointError, InputError, UnsupportedModality
@@ -193,6 +194,47 @@ def test_files_of_the_peer_and_a_chat_template_do_not_change_the_prompt(
     (other / "chat_template.jinja").write_text("{% for m in messages %}{{ m.role }}{% endfor %}")
     expected = nemotron_vl.scores_by_vendor(folder, _as_vendor(_documents()))
     assert_same_scores(_load(other).predict(_with_query(_documents())), expected)
+
+
+@pytest.fixture(scope="module")
+def cooled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twice the published temperature: a copy that has lost it scores otherwise."""
+    root = tmp_path_factory.mktemp("cooled")
+    return build_nemotron_vl(root / "llama-nemotron-rerank-vl", temperature=2.0)
+
+
+@pytest.fixture(scope="module")
+def saved(cooled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("saved") / "my-model"
+    _load(cooled).save_pretrained(folder)
+    return folder
+
+
+def test_saved_folder_scores_texts_and_pictures_equally_here_and_in_the_peer(
+    cooled: Path, saved: Path
+) -> None:
+    pairs = _with_query(_documents())
+    expected = _load(cooled).predict(pairs)
+    assert_same_scores(_load(saved).predict(pairs), expected)
+    peer = Peer(str(saved), device="cpu", trust_remote_code=True)
+    assert_same_scores(peer.predict(pairs), expected)
+
+
+def test_saved_folder_has_the_vendors_files_and_is_refused_without_trust(
+    cooled: Path, saved: Path
+) -> None:
+    code = {path.name: path.read_text() for path in cooled.glob("*.py")}
+    assert {path.name: path.read_text() for path in saved.glob("*.py")} == code
+    with pytest.raises(CheckpointError, match=r"'nemotron-rerank-vl' .* trust_remote_code=True"):
+        CrossEncoder(str(saved), device="cpu")
+
+
+def test_a_temperature_that_the_peer_cannot_save_is_kept(saved: Path, tmp_path: Path) -> None:
+    """transformers refuses fields that are named like a setting of text generation."""
+    peer = Peer(str(saved), device="cpu", trust_remote_code=True)
+    with pytest.raises(ValueError, match=r"generation parameters .*\s.*'temperature': 2.0"):
+        peer.save_pretrained(str(tmp_path / "theirs"))
+    assert json.loads((saved / "config.json").read_text())["temperature"] == 2.0
 
 
 def test_the_word_of_a_picture_in_a_text_is_refused(model: CrossEncoder) -> None:

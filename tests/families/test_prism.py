@@ -1,49 +1,83 @@
-"""Prism-Reranker: Qwen3.5 of text alone, whose own sentence-transformers files say everything."""
+"""Prism-Reranker: Qwen3.5 of text alone, with and without sentence-transformers files."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
-import torch
 from sentence_transformers import CrossEncoder as PeerCrossEncoder
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from mmrerank import CrossEncoder
 from tests import checkpoints
 from tests.cross_encoder._samples import PAIRS, assert_same_scores
 from tests.prompting._pairs import UNCLOSED_TEMPLATES
+from tests.recipes import prism
 
 pytestmark = UNCLOSED_TEMPLATES
 
+BUILDERS: dict[str, Callable[[Path], Path]] = {
+    "Prism-Qwen3.5-Reranker-0.8B": checkpoints.build_prism_reranker,
+    "Prism-Qwen3.5-Reranker-2B": partial(checkpoints.build_prism_reranker, with_st_files=False),
+    "Prism-Qwen3-Reranker-4B-exp": partial(
+        checkpoints.build_prism_reranker, with_st_files=False, backbone="qwen3"
+    ),
+}
+WITH_ST_FILES = "Prism-Qwen3.5-Reranker-0.8B"
+ModelOf = Callable[[str], CrossEncoder]
+
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     root = tmp_path_factory.mktemp("prism")
-    return checkpoints.build_prism_reranker(root / "Prism-Qwen3.5-Reranker-0.8B")
+    return cache(lambda name: BUILDERS[name](root / name))
 
 
-def by_hand(folder: Path, query: str, document: str) -> float:
-    """yes minus no behind the rendered prompt, with transformers alone."""
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    messages = [{"role": "query", "content": query}, {"role": "document", "content": document}]
-    prompt = tokenizer.apply_chat_template(messages, tokenize=False)
-    ids = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")
-    with torch.inference_mode():
-        logits = model(**ids).logits[0, -1]
-    yes, no = (tokenizer.convert_tokens_to_ids(word) for word in ("yes", "no"))
-    return float(logits[yes] - logits[no])
+@pytest.fixture(scope="module")
+def model_of(folder_of: Callable[[str], Path]) -> ModelOf:
+    return cache(lambda name: CrossEncoder(str(folder_of(name)), device="cpu"))
 
 
-def test_scores_are_those_of_plain_transformers_and_of_the_peer(folder: Path) -> None:
-    scores = CrossEncoder(str(folder), device="cpu").predict(PAIRS)
-    assert len({round(float(score), 3) for score in scores}) > 3, "the weights tell nothing apart"
-    assert_same_scores(scores, [by_hand(folder, *pair) for pair in PAIRS])
-    assert_same_scores(scores, PeerCrossEncoder(str(folder), device="cpu").predict(PAIRS))
+def _probability(logit: float) -> float:
+    return 1 / (1 + math.exp(-logit))
 
 
-def test_family_is_known_and_its_layers_run_padded(folder: Path) -> None:
-    model = CrossEncoder(str(folder), device="cpu")
-    assert model.describe()["family"] == "prism-reranker"
-    assert model.explain_plan(PAIRS).runner == "padded"
+@pytest.mark.parametrize("name", BUILDERS)
+def test_scores_are_the_probabilities_of_the_vendors_recipe(
+    name: str, folder_of: Callable[[str], Path], model_of: ModelOf
+) -> None:
+    expected = [_probability(prism.score(folder_of(name), *pair)) for pair in PAIRS]
+    assert len({round(score, 3) for score in expected}) > 3, "the weights tell nothing apart"
+    assert_same_scores(model_of(name).predict(PAIRS), expected)
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_family_is_known_by_the_name_of_the_repository(name: str, model_of: ModelOf) -> None:
+    assert model_of(name).describe()["family"] == "prism-reranker"
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_saved_folder_scores_equally_here_and_in_the_peer(
+    name: str, model_of: ModelOf, tmp_path: Path
+) -> None:
+    model_of(name).save_pretrained(tmp_path / "saved")
+    expected = model_of(name).predict(PAIRS)
+    again = CrossEncoder(str(tmp_path / "saved"), device="cpu")
+    assert again.describe()["family"] == "prism-reranker"
+    assert_same_scores(again.predict(PAIRS), expected)
+    assert_same_scores(
+        PeerCrossEncoder(str(tmp_path / "saved"), device="cpu").predict(PAIRS), expected
+    )
+
+
+def test_published_files_score_equally_in_the_peer(
+    folder_of: Callable[[str], Path], model_of: ModelOf
+) -> None:
+    theirs = PeerCrossEncoder(str(folder_of(WITH_ST_FILES)), device="cpu").predict(PAIRS)
+    assert_same_scores(model_of(WITH_ST_FILES).predict(PAIRS), theirs)
+
+
+def test_layers_of_two_kinds_run_padded(model_of: ModelOf) -> None:
+    assert model_of(WITH_ST_FILES).explain_plan(PAIRS).runner == "padded"

@@ -88,5 +88,17 @@ def test_name_is_a_stronger_claim_than_model_type_and_weaker_than_template(
     assert winner.name == "words"
 
 
+def test_name_of_a_model_made_from_another_is_that_of_its_own_family(tmp_path: Path) -> None:
+    template = f"{JUDGE} Judge if the document is relevant to the query. Reply"
+    files = {"config.json": QWEN3, "chat_template.jinja": template}
+    facts = facts_of(tmp_path, files, name="infgrad/Prism-Qwen3-Reranker-4B-exp")
+    for winner in (
+        best_match(facts, list_processors()),
+        best_match(replace(facts, templates={}), list_processors()),
+    ):
+        assert winner is not None
+        assert winner.name == "prism-reranker"
+
+
 def test_no_folders_give_no_match(tmp_path: Path) -> None:
     assert best_match(facts_of(tmp_path, {"config.json": BERT}), []) is None
