@@ -13,7 +13,7 @@ from mmrerank.errors import InputError, shorten
 from mmrerank.specs import find_processor, list_processors
 from mmrerank.specs.schema import LoraSpec
 from mmrerank.training.adapters import require_peft
-from mmrerank.training.towers import language_model, tower_modules
+from mmrerank.training.towers import language_models, tower_modules
 
 __all__ = ["PRESETS", "Preset", "lora_config", "multimodal_reranker", "pairs_with_negatives"]
 
@@ -151,7 +151,7 @@ def _family_spec(model: Adaptable) -> LoraSpec:
 
 
 def _linear_names(model: Any, last_names: tuple[str, ...]) -> list[str]:
-    inside = {id(module) for module in language_model(model).modules()}
+    inside = {id(module) for part in language_models(model) for module in part.modules()}
     return [
         name
         for name, module in model.named_modules()

@@ -9,23 +9,25 @@ from torch import nn
 
 from mmrerank.errors import InputError
 
-__all__ = ["freeze_towers", "language_model", "tower_modules"]
+__all__ = ["freeze_towers", "language_models", "tower_modules"]
 
 
-def language_model(model: Any) -> nn.Module:
-    """The part of a transformers model that reads tokens; all but the head in a text model."""
-    decoder: nn.Module = model.get_decoder()
-    return decoder
+def language_models(model: Any) -> list[nn.Module]:
+    """The part of a transformers model that reads tokens, both parts of an encoder-decoder; all but
+    the head in a text model.
+    """
+    both = [model.get_encoder()] if model.config.is_encoder_decoder else []
+    return [*both, model.get_decoder()]
 
 
 def tower_modules(model: Any) -> Iterator[tuple[str, nn.Module]]:
     """Modules of the media towers and what joins them to the language model, by dotted name.
 
-    model: the transformers model. Nothing for a text model.
+    model: the transformers model. Nothing for a text model, as all encoder-decoders are here.
     """
     base: nn.Module = model.base_model
-    decoder = language_model(model)
-    if base is decoder:
+    decoder = model.get_decoder()
+    if base is decoder or model.config.is_encoder_decoder:
         return
     inside = {id(module) for module in decoder.modules()}
     around = {id(module) for module in base.modules() if decoder in module.modules()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import math
 from collections.abc import Callable
@@ -280,7 +281,9 @@ def test_sentencepiece_file_alone_says_what_to_install(
     """As published; without its readers transformers asks for tiktoken."""
     folder = checkpoints.build_t5(tmp_path / "monot5-base-msmarco")
     (folder / "tokenizer.json").rename(folder / "spiece.model")
-    monkeypatch.setattr("transformers.convert_slow_tokenizer.requires_backends", _refuse)
+    # By its full name: an attribute of the lazy package of the same name may be a function.
+    convert = importlib.import_module("transformers.convert_slow_tokenizer")
+    monkeypatch.setattr(convert, "requires_backends", _refuse)
     with pytest.raises(CheckpointError, match="pip install sentencepiece protobuf"):
         CrossEncoder(str(folder), device="cpu")
 

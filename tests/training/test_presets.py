@@ -26,6 +26,7 @@ BUILDERS: dict[str, Callable[..., Path]] = {
     "qwen3-seq-cls": checkpoints.build_qwen3_seq_cls,
     "qwen3-vl": checkpoints.build_qwen3_vl,
     "llama": checkpoints.build_llama,
+    "monot5-base": checkpoints.build_t5,
 }
 PAIRS = [("green tea", "a cup of tea"), ("green tea", "cars")]
 ModelOf = Callable[[str], CrossEncoder]
@@ -82,6 +83,16 @@ def test_layers_are_those_of_the_processor_folder(model_of):
         *("gate_proj", "up_proj", "down_proj")
     }
     assert len(set(names.values())) == 1
+
+
+def test_both_parts_of_an_encoder_decoder_are_adapted(model_of):
+    model = model_of("monot5-base")
+    model.add_adapter(lora_config(model))
+    assert {weight.split(".")[0] for weight in trained(model)} == {"encoder", "decoder"}
+
+
+def test_encoder_of_an_encoder_decoder_is_no_tower(model_of):
+    assert freeze_towers(model_of("monot5-base")) == 0
 
 
 def test_towers_are_adapted_when_asked_for(model_of):
