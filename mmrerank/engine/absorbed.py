@@ -20,15 +20,18 @@ _TOKENS_A_PLACE = 4
 
 
 def can_absorb(
-    places: Tensor, num_tokens: int, key: nn.Module, value: nn.Module, packed: PackedPlan
+    places: Tensor, states: Tensor, key: nn.Module, value: nn.Module, packed: PackedPlan
 ) -> bool:
-    """Whether `absorbed_attention_at` may stand in here, and pays."""
+    """Whether `absorbed_attention_at` may stand in here, and pays. states: as it takes them."""
     # An adapter around a layer has more than a weight.
     is_plain = type(key) is nn.Linear and type(value) is nn.Linear
     stands_alone = not packed.batch.keep and not any(
         unit.past or unit.ranges for unit in packed.batch.units
     )
-    return is_plain and stands_alone and len(places) * _TOKENS_A_PLACE <= num_tokens
+    # Of half precision the other order of rounding would show in scores.
+    is_exact = states.dtype in (torch.float32, torch.float64)
+    pays = len(places) * _TOKENS_A_PLACE <= states.shape[1]
+    return is_plain and stands_alone and is_exact and pays
 
 
 def absorbed_attention_at(

@@ -95,7 +95,7 @@ def _bert(
     query = _heads(attention.query(hidden_states[:, places]), size).transpose(1, 2)
     options: Any = {"packed": packed, "dropout": _dropout_of(attention)}
     options["scaling"] = attention.scaling
-    if can_absorb(places, hidden_states.shape[1], key, value, packed):
+    if can_absorb(places, hidden_states, key, value, packed):
         mixed = absorbed_attention_at(places, query, hidden_states, key, value, **options)
     else:
         mixed = attention_at(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -62,10 +62,17 @@ class PrefixTree:
         raise IndexError(f"position {position} is not in prompt {row}")
 
 
-def flat_tree(lengths: Sequence[int]) -> PrefixTree:
-    """Nothing shared: one segment a prompt; for models that read in both directions."""
-    segments = tuple(Segment(row, 0, length, -1) for row, length in enumerate(lengths))
-    return PrefixTree(segments, tuple(range(len(segments))))
+def flat_tree(lengths: Sequence[int], names: Sequence[Hashable] = ()) -> PrefixTree:
+    """One segment a prompt, for models that read in both directions; prompts of equal names are
+    equal and share theirs. names: () = all differ.
+    """
+    leaf_of: dict[Hashable, int] = {}
+    segments: list[Segment] = []
+    for row, (length, name) in enumerate(zip(lengths, names or range(len(lengths)), strict=True)):
+        if leaf_of.setdefault(name, len(segments)) == len(segments):
+            segments.append(Segment(row, 0, length, -1))
+    leaves = (leaf_of[name] for name in names or range(len(lengths)))
+    return PrefixTree(tuple(segments), tuple(leaves))
 
 
 def build_tree(rows: Sequence[np.ndarray]) -> PrefixTree:

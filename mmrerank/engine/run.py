@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -160,7 +160,7 @@ class PackedEngine:
     ) -> PrefixTree:
         """Of the prompts, then of the cached beginnings."""
         if not self._shares:
-            return flat_tree([group.num_tokens for group in groups])
+            return flat_tree([group.num_tokens for group in groups], [_name(g) for g in groups])
         own = [_symbols_to_share(group, place) for place, group in enumerate(groups)]
         return build_tree([*own, *(prefix.symbols for prefix in cached)])
 
@@ -262,6 +262,12 @@ class _CallPlan:
         leaves = self.tree.leaf_of[: len(self.groups)]
         needed = {place for leaf in leaves for place in (*self.tree.chain(leaf), leaf)}
         return sum(self.tree.segments[place].num_tokens for place in needed)
+
+
+def _name(group: EncodedGroup) -> Hashable:
+    """Equal for prompts that are equal in all that a model reads of them."""
+    types = None if group.token_type_ids is None else group.token_type_ids.tobytes()
+    return group.token_ids.tobytes(), types, group.media
 
 
 def _symbols_to_share(group: EncodedGroup, place: int) -> np.ndarray:

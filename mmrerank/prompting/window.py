@@ -119,7 +119,7 @@ class WindowEncoder:
                 f"{len(pairs)} documents; a window needs each of them once, in their order"
             )
         prompt = "".join(pieces)
-        ids = np.asarray(self._tokenizer.ids([prompt], "")[0], dtype=np.int64)
+        ids = np.asarray(self._tokenizer.ids([prompt], "")[0][0], dtype=np.int64)
         limit = self._room.with_media if keys else self._room.texts
         cut = [0] * num_texts
         if limit is not None and len(ids) > limit:
@@ -192,7 +192,7 @@ class WindowEncoder:
             )
 
     def _cut_query(self, query: str) -> str:
-        ids = self._tokenizer.ids([query], "")[0]
+        ids = self._tokenizer.ids([query], "")[0][0]
         if len(ids) <= self._room.query:
             return query
         return str(self._decoder.decode(ids[: self._room.query]))
@@ -209,7 +209,7 @@ class WindowEncoder:
     def _frame(self) -> int:
         """Tokens that the template writes around a window of texts."""
         empty = [LoadedPair(0, _text(""), _text(""))] * self.listwise.max_documents
-        return len(self._tokenizer.ids([self._template.render_list(empty)], "")[0])
+        return len(self._tokenizer.ids([self._template.render_list(empty)], "")[0][0])
 
     def _warn_of_lost_instruction(self, pairs: Sequence[LoadedPair]) -> None:
         if self._has_warned or not any(pair.instruction for pair in pairs):

@@ -130,6 +130,12 @@ def test_chain_of_ten_thousand_prompts_does_not_exhaust_the_stack():
     assert build_tree(rows).num_tokens == 20 * 300
 
 
+def test_equal_prompts_of_a_flat_tree_are_one_segment():
+    tree = flat_tree([3, 5, 3], ["a", "b", "a"])
+    assert tree.num_tokens == 8
+    assert tree.leaf_of == (0, 1, 0)
+
+
 def test_flat_tree_shares_nothing():
     tree = flat_tree([3, 5])
     assert tree.num_tokens == 8
