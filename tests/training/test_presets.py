@@ -127,6 +127,7 @@ def test_recipe_is_the_published_one(model_of):
 
 
 def test_recipe_lowers_its_loss_in_a_few_steps(model_of):
+    torch.manual_seed(0)  # an adapter's first weights and its dropout are drawn
     model = model_of("qwen3-vl")
     recipe = multimodal_reranker(model)
     model.add_adapter(recipe.lora)
@@ -139,7 +140,7 @@ def test_recipe_lowers_its_loss_in_a_few_steps(model_of):
     columns = [[row["query"] for row in data], [row["document"] for row in data]]
     labels = torch.tensor([row["label"] for row in data])
     losses = []
-    for _ in range(6):
+    for _ in range(12):
         optimizer.zero_grad()
         value = loss(columns, labels)
         value.backward()
