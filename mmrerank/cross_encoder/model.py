@@ -45,7 +45,9 @@ class CrossEncoder(Stored):
     move a little. sound_of_video: a clip's sound track is scored with it, where the model takes
     sound. media_cache, prefix_cache: how much is kept between calls of what media have become in
     their towers, and of the beginnings of prompts, in bytes or as "2GiB"; 0 keeps nothing. They are
-    emptied when weights change. scale: of the scores: "native" as the checkpoint has it, "logit"
+    emptied when weights change. weight_cache: how much memory a second copy of the weights may
+    take, in the order in which a processor multiplies them; quicker by some hundredths, and for
+    models with more there is none. scale: of the scores: "native" as the checkpoint has it, "logit"
     any number, "probability" 0 to 1. cutoff_layer: for models that can score after an earlier
     layer, which one. The other arguments are those of the peer: modules, device,
     prompts, default_prompt_name, cache_folder, trust_remote_code, revision, local_files_only,
@@ -98,6 +100,7 @@ class CrossEncoder(Stored):
         cutoff_layer: int | None = None,
         media_cache: int | str = "256MiB",
         prefix_cache: int | str = "256MiB",
+        weight_cache: int | str = "512MiB",
     ) -> None:
         if backend != "torch":
             raise MissingExtra(
@@ -124,7 +127,9 @@ class CrossEncoder(Stored):
         self._spec = built.spec
         self._pipeline: Pipeline | None = None
         self._caches = EngineCaches(
-            num_bytes_of(media_cache, "media_cache"), num_bytes_of(prefix_cache, "prefix_cache")
+            num_bytes_of(media_cache, "media_cache"),
+            num_bytes_of(prefix_cache, "prefix_cache"),
+            num_bytes_of(weight_cache, "weight_cache"),
         )
         self.media_policy = media_policy or MediaPolicy.from_environment()
         self.prompts: dict[str, str] = dict(built.spec.prompts)

@@ -12,6 +12,7 @@ from mmrerank.engine.generate import build_writing_engine
 from mmrerank.engine.inputs import Positions
 from mmrerank.engine.interface import Engine, EngineCaches
 from mmrerank.engine.last_layer import LastLayer
+from mmrerank.engine.linear import FastLinears
 from mmrerank.engine.media_states import TowerRunner
 from mmrerank.engine.packed import PackedRunner
 from mmrerank.engine.padded import PaddedRunner
@@ -74,10 +75,11 @@ def build_engine(
         return PaddedEngine(
             padded
         )  # its masks let it read both ways, and its modules do not say so
+    linears = FastLinears(base, caches.max_weight_bytes)
     towers = None
     if base is not text_model:
         placeholders = {_KIND_OF_NUMBER[number]: token for token, number in token_types.items()}
-        towers = TowerRunner(base, text_model, placeholders)
+        towers = TowerRunner(base, text_model, placeholders, linears)
     runner = PackedRunner(
         text_model,
         head,
@@ -86,6 +88,7 @@ def build_engine(
         last_layer=(
             _last_layer(text_model) if head.reads == "position" and not is_vendors else None
         ),
+        linears=linears,
     )
     shares = is_causal and head.reads == "position"
     packed = PackedEngine(model, runner, towers, shares=shares, caches=caches)

@@ -27,10 +27,13 @@ class EngineCaches:
     """What is kept between calls; 0 keeps nothing.
 
     max_media_bytes: of tower states. max_prefix_bytes: of keys and values of prompts' beginnings.
+    max_weight_bytes: of weights in the order that a processor's library reads them in; a model that
+    has more keeps none.
     """
 
     max_media_bytes: int = 256 << 20
     max_prefix_bytes: int = 256 << 20
+    max_weight_bytes: int = 512 << 20
 
 
 class Engine(Protocol):

@@ -12,10 +12,10 @@ from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
 from mmrerank.engine.absorbed import absorbed_attention_at, can_absorb
 from mmrerank.engine.attention import PackedPlan, attention_at
+from mmrerank.engine.linear import fast_linear
 
 __all__ = ["LastLayer", "LayerKind"]
 
@@ -171,7 +171,7 @@ def _queries_keys_values(
     weights = joint.weight.chunk(3)
     biases = (None,) * 3 if joint.bias is None else joint.bias.chunk(3)
     inputs = (states[:, places], states, states)
-    query, key, value = map(linear, inputs, weights, biases)
+    query, key, value = map(fast_linear, inputs, weights, biases)
     return query, key, value
 
 

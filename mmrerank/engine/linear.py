@@ -1,56 +1,124 @@
-"""Matrix products on processors by the quicker of the libraries that torch carries."""
+"""A model's linear layers on processors by oneDNN, their weights in the order that it reads."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
+from torch import Tensor, nn
 from torch.nn.functional import linear
-from torch.overrides import TorchFunctionMode
 
-__all__ = ["fast_linear"]
+__all__ = ["FastLinears", "fast_linear"]
 
-# Below so many rows the two are alike, and some heads have a single row.
+# Below so many rows the libraries are alike, and some heads have a single row.
 _LEAST_ROWS = 16
 
+Forward: TypeAlias = Callable[[Tensor], Tensor]
 
-def fast_linear(device: Any) -> AbstractContextManager[object]:
-    """Within it, and in this thread, float32 linear layers on a processor run by oneDNN.
 
-    torch calls MKL for them, which on processors with AVX-512 is up to a sixth slower
+class FastLinears:
+    """Stands in for the linear layers of a model while it runs without gradients.
+
+    torch calls MKL for float32, which on processors with AVX-512 is up to a sixth slower, and lets
+    oneDNN bring weights into its own order at each call, a twentieth of the time of a short row
     (docs/experiments.md). Sums are added in another order: results differ by some 1e-7 of them.
-    Without gradients only.
+
+    max_bytes: of weights that are kept in that order beside the model's own. A model with more is
+    run by its own weights.
     """
-    is_better = torch.device(device).type == "cpu" and _has_onednn()
-    return _OneDNN() if is_better else nullcontext()
+
+    def __init__(self, model: nn.Module, max_bytes: int) -> None:
+        self._model = model
+        self._max_bytes = max_bytes
+        # Which weight each was made of tells whether it still holds.
+        self._ordered: dict[nn.Linear, tuple[Any, Tensor]] = {}
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of the weights that are held in oneDNN's order."""
+        return sum(layer.weight.nbytes for layer in self._ordered)
+
+    def clear(self) -> None:
+        """Forget all weights, for changes that torch does not count."""
+        self._ordered.clear()
+
+    @contextmanager
+    def installed(self, device: Any) -> Iterator[None]:
+        """Within it layers on a processor run so, whichever thread calls them."""
+        layers = self._layers() if torch.device(device).type == "cpu" and _dtypes() else []
+        fits = sum(layer.weight.nbytes for layer in layers) <= self._max_bytes
+        for layer in layers:
+            # An attribute of the module's own hides its class's method; no module is changed.
+            ordered = self._ordered_weight(layer) if fits else None
+            layer.__dict__["forward"] = _forward_of(layer, ordered)
+        try:
+            yield
+        finally:
+            for layer in layers:
+                layer.__dict__.pop("forward", None)
+
+    def _layers(self) -> list[nn.Linear]:
+        """What is no more than a product: a subclass, or a layer with a forward of its own, is."""
+        return [
+            module
+            for module in self._model.modules()
+            if type(module) is nn.Linear
+            and "forward" not in module.__dict__
+            and module.weight.dtype in _dtypes()
+            and module.weight.device.type == "cpu"
+        ]
+
+    def _ordered_weight(self, layer: nn.Linear) -> Tensor | None:
+        weight = layer.weight
+        if weight.is_inference() or not weight.is_contiguous():  # changes would not be counted
+            return None
+        made_of = weight.data_ptr(), weight._version, weight.dtype
+        known = self._ordered.get(layer)
+        if known is None or known[0] != made_of:
+            with torch.inference_mode():
+                known = made_of, torch.ops.mkldnn._reorder_linear_weight(weight.detach())
+            self._ordered[layer] = known
+        return known[1]
+
+    def __reduce__(self) -> tuple[type[FastLinears], tuple[nn.Module, int]]:
+        return FastLinears, (self._model, self._max_bytes)
 
 
-@cache
+def fast_linear(
+    states: Tensor, weight: Tensor, bias: Tensor | None, ordered: Tensor | None = None
+) -> Tensor:
+    """torch's `linear`, by oneDNN where that is quicker. ordered: the weight in oneDNN's order."""
+    is_worth_it = (
+        weight.dtype in _dtypes()
+        and weight.dtype is states.dtype
+        and states.numel() >= _LEAST_ROWS * weight.shape[1]
+        and states.device.type == "cpu"
+        and not torch.is_grad_enabled()
+    )
+    if not is_worth_it:
+        return linear(states, weight, bias)
+    given = weight if ordered is None else ordered
+    result: Tensor = torch.ops.mkldnn._linear_pointwise.default(states, given, bias, "none", [], "")
+    return result
+
+
+def _forward_of(layer: nn.Linear, ordered: Tensor | None) -> Forward:
+    return lambda states: fast_linear(states, layer.weight, layer.bias, ordered)
+
+
 def _has_onednn() -> bool:
     library: Any = torch.backends.mkldnn
     has_op = library.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
     return has_op and torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
-class _OneDNN(TorchFunctionMode):
-    """Stands between the model's modules and torch's `linear`: no module is changed."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        if func is linear and not kwargs and _is_plain(*args[:2]):
-            states, weight = args[:2]
-            bias = args[2] if len(args) > 2 else None
-            return torch.ops.mkldnn._linear_pointwise(states, weight, bias, "none", [], "")
-        return func(*args, **(kwargs or {}))
-
-
-def _is_plain(states: torch.Tensor, weight: torch.Tensor) -> bool:
-    return (
-        states.dtype is torch.float32
-        and weight.dtype is torch.float32
-        and states.numel() >= _LEAST_ROWS * weight.shape[-1]
-        and not torch.is_grad_enabled()
-    )
+@cache
+def _dtypes() -> frozenset[torch.dtype]:
+    """Numbers that oneDNN multiplies quicker on this processor; none where it is not at hand."""
+    if not _has_onednn():
+        return frozenset()
+    has_bfloat16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return frozenset([torch.float32, *([torch.bfloat16] if has_bfloat16 else [])])

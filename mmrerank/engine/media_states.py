@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from mmrerank.engine.budget import TokenBudget
 from mmrerank.engine.inputs import join_features, to_device
 from mmrerank.engine.lanes import lanes_on
-from mmrerank.engine.linear import fast_linear
+from mmrerank.engine.linear import FastLinears
 from mmrerank.engine.memory import TokenLimit, TooLarge, attempt
 from mmrerank.prompting import MediaFeature
 from mmrerank.types import MediaKey
@@ -58,13 +58,21 @@ class TowerRunner:
 
     So no tower is called by its name: whatever a family does between pixels and embeddings is done.
 
-    model: what holds towers and language model. placeholders: modality -> id of its token.
+    model: what holds towers and language model. placeholders: modality -> id of its token. linears:
+    how to run the model's products.
     """
 
-    def __init__(self, model: Any, language_model: nn.Module, placeholders: Mapping[str, int]):
+    def __init__(
+        self,
+        model: Any,
+        language_model: nn.Module,
+        placeholders: Mapping[str, int],
+        linears: FastLinears,
+    ) -> None:
         self._model = model
         self._language_model = language_model
         self._placeholders = placeholders
+        self._linears = linears
         self._limit = TokenLimit()
 
     def run(self, features: Sequence[MediaFeature], device: Any) -> dict[MediaKey, MediaState]:
@@ -107,10 +115,10 @@ class TowerRunner:
 
         def run(batch: Sequence[MediaFeature]) -> dict[MediaKey, MediaState] | TooLarge:
             num_tokens = sum(feature.num_tokens for feature in batch)
-            with torch.inference_mode(), fast_linear(device):
+            with torch.inference_mode():
                 return attempt(lambda: self._run(batch, device), num_tokens, len(batch))
 
-        with self._stopping_at_language_model():
+        with self._stopping_at_language_model(), self._linears.installed(device):
             futures = [lanes.start(partial(run, batch)) for batch in batches]
             wait(futures)
         return [future.result() for future in futures]

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from mmrerank.engine.attention import PACKED, LayerStates, PackedPlan
 from mmrerank.engine.inputs import Positions, to_device
 from mmrerank.engine.last_layer import LastLayer
+from mmrerank.engine.linear import FastLinears
 from mmrerank.engine.media_states import MediaState
 from mmrerank.engine.packing import PackedBatch
 from mmrerank.engine.prefix_tree import PrefixTree, Segment
@@ -38,7 +39,8 @@ class PackedRunner:
     """Runs a batch of a prefix tree and reads the states that the head wants.
 
     text_model: the transformer that reads embeddings, without towers and head. placeholder_ids: the
-    tokens that media stand at. last_layer: how to spare what no score needs, or None.
+    tokens that media stand at. last_layer: how to spare what no score needs, or None. linears: how
+    to run the products of the model, without gradients.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class PackedRunner:
         *,
         placeholder_ids: Sequence[int],
         last_layer: LastLayer | None,
+        linears: FastLinears,
     ) -> None:
         self.module: nn.Module = text_model
         self._model: Any = text_model
@@ -56,6 +59,7 @@ class PackedRunner:
         self._positions = positions
         self._placeholder_ids = np.asarray(sorted(placeholder_ids), dtype=np.int64)
         self._last_layer = last_layer
+        self.linears = linears
 
     def run(
         self, work: Work, batch: PackedBatch, past: Mapping[int, LayerStates], device: Any

@@ -15,7 +15,6 @@ from torch import Tensor
 from mmrerank.engine.attention import LayerStates
 from mmrerank.engine.interface import ShouldStop, check
 from mmrerank.engine.lanes import lanes_on
-from mmrerank.engine.linear import fast_linear
 from mmrerank.engine.memory import TooLarge, attempt
 from mmrerank.engine.packed import PackedRunner, Work
 from mmrerank.engine.packing import PackedBatch
@@ -68,7 +67,7 @@ def run_round(
                 return None
         if not gate.is_open():
             return gate.stopped
-        with gate.closing_on_error(), torch.inference_mode(), fast_linear(device):
+        with gate.closing_on_error(), torch.inference_mode():
             made = attempt(
                 lambda: runner.run(work, batch, past, device), batch.num_tokens, len(batch.spans)
             )
@@ -78,7 +77,7 @@ def run_round(
         past.update(kept)
         return states
 
-    with lock, runner.ready():
+    with lock, runner.ready(), runner.linears.installed(device):
         for number in range(len(batches)):
             call = partial(run, number)
             futures.append(lanes.start(call, alone=number in alone))

@@ -227,6 +227,7 @@ class PackedEngine:
         if now is None or now != self._fingerprint:
             self._media.clear()
             self._prefixes.clear()
+            self._runner.linears.clear()
             self._fingerprint = now
 
     def _media_states(self, features: Features, device: Any) -> dict[MediaKey, MediaState]:

@@ -59,7 +59,7 @@ class BothWays:
             self._head,
             self.padded,
             token_types=self.architecture.token_types,
-            caches=EngineCaches(max_cache_bytes, max_cache_bytes),
+            caches=EngineCaches(max_cache_bytes, max_cache_bytes, max_cache_bytes),
         )
 
     def group(self, numbers: Sequence[int]) -> EncodedGroup:

@@ -119,7 +119,7 @@ def test_call_after_call_gives_the_scores_of_a_fresh_model(name: str, load: Mode
     model, queries = load(name), [QUERY, words(6), QUERY + " again"]
     for query in queries:
         pairs = [(query, document) for document in documents_of(model)]
-        expected = load(name, media_cache=0, prefix_cache=0).predict(pairs)
+        expected = load(name, media_cache=0, prefix_cache=0, weight_cache=0).predict(pairs)
         np.testing.assert_allclose(model.predict(pairs), expected, atol=1e-5)
         lone = [model.predict(pair) for pair in pairs]
         np.testing.assert_allclose(lone, expected, atol=1e-5)

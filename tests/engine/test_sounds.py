@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from mmrerank.engine.linear import FastLinears
 from mmrerank.engine.media_states import TowerRunner
 from tests.engine._architectures import model_of, tokens_of_sound
 from tests.engine._both_ways import largest_difference
@@ -14,7 +15,9 @@ from tests.engine._media import PLACEHOLDERS, Medium, sounds
 
 def _states(sounds_together: list[Medium]) -> list[torch.Tensor]:
     model: Any = model_of("qwen3_omni_moe_text")
-    runner = TowerRunner(model.base_model, model.get_decoder(), {"audio": PLACEHOLDERS["audio"]})
+    placeholders = {"audio": PLACEHOLDERS["audio"]}
+    linears = FastLinears(model.base_model, 1 << 30)
+    runner = TowerRunner(model.base_model, model.get_decoder(), placeholders, linears)
     found = runner.run([sound.feature for sound in sounds_together], "cpu")
     return [found[sound.key].embeds for sound in sounds_together]
 

@@ -328,7 +328,10 @@ def filled_behind_our_back(model: CrossEncoder) -> None:
 def test_scores_after_a_change_are_those_of_a_model_that_never_scored_before(
     folder_of, name, change
 ):
-    warm, fresh = ours(folder_of(name)), ours(folder_of(name), media_cache=0, prefix_cache=0)
+    warm, fresh = (
+        ours(folder_of(name)),
+        ours(folder_of(name), media_cache=0, prefix_cache=0, weight_cache=0),
+    )
     before = warm.predict(PAIRS)
     change(warm)
     change(fresh)
