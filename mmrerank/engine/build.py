@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from mmrerank.engine.fused import FusedLayers
 from mmrerank.engine.generate import build_writing_engine
 from mmrerank.engine.inputs import Positions
 from mmrerank.engine.interface import Engine, EngineCaches
@@ -89,6 +90,7 @@ def build_engine(
             _last_layer(text_model) if head.reads == "position" and not is_vendors else None
         ),
         linears=linears,
+        fused=None if is_vendors else _fused(text_model),
     )
     shares = is_causal and head.reads == "position"
     packed = PackedEngine(model, runner, towers, shares=shares, caches=caches)
@@ -104,6 +106,11 @@ def build_engine(
 
 def _first_position(config: Any) -> int:
     return config.pad_token_id + 1 if config.model_type in COUNT_FROM_PADDING else 0
+
+
+def _fused(text_model: Any) -> FusedLayers | None:
+    is_bert = LAST_LAYER.get(text_model.config.model_type) == "bert"
+    return FusedLayers(text_model.encoder.layer) if is_bert else None
 
 
 def _last_layer(text_model: Any) -> LastLayer | None:

@@ -2,21 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
+from torch.nn.functional import gelu, linear
 
-__all__ = ["FastLinears", "fast_linear"]
+__all__ = ["FastLinear", "FastLinears", "fast_linear", "forwards_of"]
 
 # Below so many rows the libraries are alike, and some heads have a single row.
 _LEAST_ROWS = 16
 
-Forward: TypeAlias = Callable[[Tensor], Tensor]
+
+class FastLinear:
+    """A linear layer's forward. ordered: its weight in oneDNN's order; None for as it is."""
+
+    def __init__(self, layer: nn.Linear, ordered: Tensor | None) -> None:
+        self._layer = layer
+        self._ordered = ordered
+
+    def __call__(self, states: Tensor) -> Tensor:
+        """The product alone."""
+        return fast_linear(states, self._layer.weight, self._layer.bias, self._ordered)
+
+    def then_gelu(self, states: Tensor) -> Tensor:
+        """GELU (the exact one) of the product, in one pass."""
+        weight, bias = self._layer.weight, self._layer.bias
+        if not _is_quicker(states, weight):
+            return gelu(linear(states, weight, bias))
+        result: Tensor = torch.ops.mkldnn._linear_pointwise.default(
+            states, self._given, bias, "gelu", [], "none"
+        )
+        return result
+
+    def plus(self, states: Tensor, added: Tensor) -> Tensor:
+        """The product and what is added to it, in one pass."""
+        weight, bias = self._layer.weight, self._layer.bias
+        if not _is_quicker(states, weight):
+            return linear(states, weight, bias) + added
+        result: Tensor = torch.ops.mkldnn._linear_pointwise.binary(
+            states, added, self._given, bias, "add"
+        )
+        return result
+
+    @property
+    def _given(self) -> Tensor:
+        return self._layer.weight if self._ordered is None else self._ordered
 
 
 class FastLinears:
@@ -47,18 +81,14 @@ class FastLinears:
 
     @contextmanager
     def installed(self, device: Any) -> Iterator[None]:
-        """Within it layers on a processor run so, whichever thread calls them."""
+        """Within it each layer's forward is a FastLinear, whichever thread calls it."""
         layers = self._layers() if torch.device(device).type == "cpu" and _dtypes() else []
         fits = sum(layer.weight.nbytes for layer in layers) <= self._max_bytes
-        for layer in layers:
-            # An attribute of the module's own hides its class's method; no module is changed.
-            ordered = self._ordered_weight(layer) if fits else None
-            layer.__dict__["forward"] = _forward_of(layer, ordered)
-        try:
+        forwards = [
+            FastLinear(layer, self._ordered_weight(layer) if fits else None) for layer in layers
+        ]
+        with forwards_of(layers, forwards):
             yield
-        finally:
-            for layer in layers:
-                layer.__dict__.pop("forward", None)
 
     def _layers(self) -> list[nn.Linear]:
         """What is no more than a product: a subclass, or a layer with a forward of its own, is."""
@@ -87,26 +117,37 @@ class FastLinears:
         return FastLinears, (self._model, self._max_bytes)
 
 
+@contextmanager
+def forwards_of(modules: Sequence[nn.Module], forwards: Sequence[Any]) -> Iterator[None]:
+    """Within it modules have these forwards: an attribute of its own hides a class's method."""
+    for module, forward in zip(modules, forwards, strict=True):
+        module.__dict__["forward"] = forward
+    try:
+        yield
+    finally:
+        for module in modules:
+            module.__dict__.pop("forward", None)
+
+
 def fast_linear(
     states: Tensor, weight: Tensor, bias: Tensor | None, ordered: Tensor | None = None
 ) -> Tensor:
     """torch's `linear`, by oneDNN where that is quicker. ordered: the weight in oneDNN's order."""
-    is_worth_it = (
-        weight.dtype in _dtypes()
-        and weight.dtype is states.dtype
-        and states.numel() >= _LEAST_ROWS * weight.shape[1]
-        and states.device.type == "cpu"
-        and not torch.is_grad_enabled()
-    )
-    if not is_worth_it:
+    if not _is_quicker(states, weight):
         return linear(states, weight, bias)
     given = weight if ordered is None else ordered
     result: Tensor = torch.ops.mkldnn._linear_pointwise.default(states, given, bias, "none", [], "")
     return result
 
 
-def _forward_of(layer: nn.Linear, ordered: Tensor | None) -> Forward:
-    return lambda states: fast_linear(states, layer.weight, layer.bias, ordered)
+def _is_quicker(states: Tensor, weight: Tensor) -> bool:
+    return (
+        weight.dtype in _dtypes()
+        and weight.dtype is states.dtype
+        and states.numel() >= _LEAST_ROWS * weight.shape[1]
+        and states.device.type == "cpu"
+        and not torch.is_grad_enabled()
+    )
 
 
 def _has_onednn() -> bool:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mmrerank.engine.attention import PACKED, LayerStates, PackedPlan
+from mmrerank.engine.fused import FusedLayers
 from mmrerank.engine.inputs import Positions, to_device
 from mmrerank.engine.last_layer import LastLayer
 from mmrerank.engine.linear import FastLinears
@@ -39,8 +40,8 @@ class PackedRunner:
     """Runs a batch of a prefix tree and reads the states that the head wants.
 
     text_model: the transformer that reads embeddings, without towers and head. placeholder_ids: the
-    tokens that media stand at. last_layer: how to spare what no score needs, or None. linears: how
-    to run the products of the model, without gradients.
+    tokens that media stand at. last_layer: how to spare what no score needs, or None. linears,
+    fused: how to run the products of the model without gradients, and what follows them.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class PackedRunner:
         placeholder_ids: Sequence[int],
         last_layer: LastLayer | None,
         linears: FastLinears,
+        fused: FusedLayers | None = None,
     ) -> None:
         self.module: nn.Module = text_model
         self._model: Any = text_model
@@ -60,6 +62,7 @@ class PackedRunner:
         self._placeholder_ids = np.asarray(sorted(placeholder_ids), dtype=np.int64)
         self._last_layer = last_layer
         self.linears = linears
+        self._fused = fused
 
     def run(
         self, work: Work, batch: PackedBatch, past: Mapping[int, LayerStates], device: Any
@@ -85,6 +88,15 @@ class PackedRunner:
         """The model as `run` needs it, for one thread or several that run batches at once."""
         last_layer = self._last_layer.installed() if self._last_layer else nullcontext()
         with packed_attention_of(self._model.config), last_layer:
+            yield
+
+    @contextmanager
+    def fast(self, device: Any) -> Iterator[None]:
+        """Within it, and without gradients, layers run by the quicker library."""
+        with (
+            self.linears.installed(device),
+            self._fused.installed() if self._fused else nullcontext(),
+        ):
             yield
 
     def _forward(self, work: Work, plan: PackedPlan, device: Any) -> Tensor:

@@ -77,7 +77,7 @@ def run_round(
         past.update(kept)
         return states
 
-    with lock, runner.ready(), runner.linears.installed(device):
+    with lock, runner.ready(), runner.fast(device):
         for number in range(len(batches)):
             call = partial(run, number)
             futures.append(lanes.start(call, alone=number in alone))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -27,8 +26,6 @@ from mmrerank.types import (
 )
 
 __all__ = ["ChatEncoder"]
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +72,6 @@ class ChatEncoder:
             media.placeholders if media else {},
             reserved=tokenizer.convert_ids_to_tokens(list(self.token_types)),
         )
-        self._has_warned = False
         self._placeholder_ids = np.array(sorted(self.token_types), dtype=np.int64)
 
     def features_of(self, pairs: Sequence[LoadedPair]) -> dict[MediaKey, MediaFeature]:
@@ -94,7 +90,7 @@ class ChatEncoder:
             return []
         shortened = [self._with_short_query(pair) for pair in self._cleaned(pairs)]
         pairs = [pair for pair, _ in shortened]
-        self._warn_of_lost_instruction(pairs)
+        self._template.warn_of_lost_instruction(pairs)
         mark = self._template.free_mark(pairs)
         prompts = [
             self._expander.expand(text, self._media_of(pair), features)
@@ -122,16 +118,6 @@ class ChatEncoder:
         if num_cut == 0:
             return pair, 0
         return replace(pair, query=LoadedDocument((Text(kept),))), num_cut
-
-    def _warn_of_lost_instruction(self, pairs: Sequence[LoadedPair]) -> None:
-        if self._has_warned or not any(pair.instruction for pair in pairs):
-            return
-        self._has_warned = True
-        if not self._template.carries_instruction:
-            logger.warning(
-                "the template of this model has no place for an instruction: prompt=... and stored "
-                "prompts change nothing. Put it into the query, or leave it out."
-            )
 
     def _media_of(self, pair: LoadedPair) -> list[MediaKey]:
         """Keys of the pair's media, the side that the prompt shows first in front."""

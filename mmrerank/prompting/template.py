@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -15,6 +16,8 @@ from mmrerank.specs import TemplateSpec
 from mmrerank.types import LoadedDocument, LoadedMedia, LoadedPair, Text
 
 __all__ = ["ChatTemplateProcessor", "Role", "answer_opening", "plain_text"]
+
+logger = logging.getLogger(__name__)
 
 Role: TypeAlias = Literal["query", "document"]
 
@@ -39,6 +42,7 @@ class ChatTemplateProcessor:
     ) -> None:
         self.template = template
         self._variables = {**(special_tokens or {}), **template.options}
+        self._has_warned = False
 
     def free_mark(self, pairs: Sequence[LoadedPair]) -> str:
         """A letter that no text of these pairs holds, to stand between parts; "" for a template
@@ -103,6 +107,17 @@ class ChatTemplateProcessor:
         """Whether an instruction reaches the prompt; found by rendering marks."""
         pair = LoadedPair(0, _text("q"), _text("d"), instruction=_QUERY_MARK)
         return _QUERY_MARK in self._render([self.messages(pair)])[0]
+
+    def warn_of_lost_instruction(self, pairs: Sequence[LoadedPair]) -> None:
+        """Say once that instructions are given and the template does not carry them."""
+        if self._has_warned or not any(pair.instruction for pair in pairs):
+            return
+        self._has_warned = True
+        if not self.carries_instruction:
+            logger.warning(
+                "the template of this model has no place for an instruction: prompt=... and stored "
+                "prompts change nothing. Put it into the query, or leave it out."
+            )
 
     def check_roles(self, model_name: str) -> None:
         """Raise SpecError when the template does not carry both the query and the document to the

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -28,8 +27,6 @@ from mmrerank.types import (
 )
 
 __all__ = ["WindowEncoder", "WindowItem", "WindowPrompt"]
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +77,6 @@ class WindowEncoder:
         )
         self._placeholder_ids = np.array(sorted(self.token_types), dtype=np.int64)
         self._room = room_of(spec, int(tokenizer.model_max_length), self._frame())
-        self._has_warned = False
 
     # ------------------------------------------------------------ stage 3 and 4 in two steps
 
@@ -90,7 +86,7 @@ class WindowEncoder:
         Raises InputError when a document is neither a text nor one picture, when a picture is too
         large for a window, or when a text contains a placeholder of the model.
         """
-        self._warn_of_lost_instruction(pairs)
+        self._template.warn_of_lost_instruction(pairs)
         return [self._item(pair, features) for pair in pairs]
 
     def is_query_refused(self, pair: LoadedPair) -> bool:
@@ -210,16 +206,6 @@ class WindowEncoder:
         """Tokens that the template writes around a window of texts."""
         empty = [LoadedPair(0, _text(""), _text(""))] * self.listwise.max_documents
         return len(self._tokenizer.ids([self._template.render_list(empty)], "")[0][0])
-
-    def _warn_of_lost_instruction(self, pairs: Sequence[LoadedPair]) -> None:
-        if self._has_warned or not any(pair.instruction for pair in pairs):
-            return
-        self._has_warned = True
-        if not self._template.carries_instruction:
-            logger.warning(
-                "the template of this model has no place for an instruction: prompt=... and stored "
-                "prompts change nothing. Put it into the query, or leave it out."
-            )
 
 
 def _keys(document: LoadedDocument) -> list[MediaKey]:

@@ -146,12 +146,12 @@ def test_half_precision_is_as_exact_as_the_fused_kernel(length, kv_heads, is_mas
     mask = torch.zeros(length, length).masked_fill_(hidden.fill_diagonal_(False), -torch.inf)
 
     def attended(attend, dtype):
-        given = (states.to(dtype) for states in (query, key, value))
-        return attend(*given, mask.to(dtype) if is_masked else None)
+        states = (query.to(dtype), key.to(dtype), value.to(dtype))
+        return attend(*states, mask.to(dtype) if is_masked else None)
 
-    def ours(*states_and_mask):
+    def ours(query, key, value, mask):
         with torch.inference_mode():
-            return _attend(*states_and_mask, SCALING, None, 0.0)
+            return _attend(query, key, value, mask, SCALING, None, 0.0)
 
     def fused(query, key, value, mask):
         return scaled_dot_product_attention(
