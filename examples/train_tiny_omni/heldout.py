@@ -67,7 +67,7 @@ class HeldOut:
 
     @torch.no_grad()
     def __call__(self, model: CrossEncoder, **_: Any) -> dict[str, float]:
-        """Return pair accuracy for each sort of pair; an evaluator of the trainer."""
+        """Return pair accuracy of each sort and their mean; an evaluator of the trainer."""
         tokenizer, result = model.tokenizer, {}
         yes_no = (token_id(tokenizer, "yes"), token_id(tokenizer, "no"))
         for name, rows in self.rows.items():
@@ -78,7 +78,7 @@ class HeldOut:
                 ]
             scores = torch.cat(parts)
             result[name] = round(float((scores[0::2] > scores[1::2]).float().mean()), 3)
-        return result
+        return {**result, "mean": round(sum(result.values()) / len(result), 4)}
 
 
 def _chunks(rows: Sequence[Row], size: int) -> list[Sequence[Row]]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
-import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -38,12 +38,14 @@ def test_help_imports_neither_torch_nor_transformers(command: list[str]):
     assert imported & {"torch", "transformers", "numpy", "PIL"} == set()
 
 
-def test_help_answers_in_half_a_second():
+def test_help_takes_half_a_second_of_a_core():
+    """Time on the core, so that what else the machine does hardly counts."""
     times_s = []
     for _ in range(5):
-        start = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert run_process("--help").returncode == 0
-        times_s.append(time.perf_counter() - start)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times_s.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(times_s) < 0.5
 
 
