@@ -31,8 +31,6 @@ PACKED = "mmrerank_packed"
 # Masks of up to so many numbers are kept for the next layer, longer ones are made anew.
 _MAX_KEPT_MASK = 1 << 20
 _BLOCK_TOKENS = 512
-# Keys, and logits of all heads, between which attention in steps is quicker in half precision.
-_LEAST_IN_STEPS, _MOST_IN_STEPS = 64, 1 << 18
 
 # (keys, values) for each layer, each (1, num_kv_heads, num_tokens, head_dim).
 LayerStates: TypeAlias = Sequence[tuple[Tensor, Tensor]]
@@ -221,7 +219,7 @@ def _attend(
     dropout: share of the weights that are left out, in training.
     """
     has_groups = query.shape[1] != keys.shape[1]
-    if softcap is None and not _is_quicker_in_steps(query, keys):
+    if softcap is None:
         return scaled_dot_product_attention(
             query,
             keys,
@@ -238,23 +236,11 @@ def _attend(
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     exact = torch.promote_types(query.dtype, torch.float32)
     logits = (query @ keys.transpose(2, 3)).to(exact) * scale
-    if softcap is not None:
-        logits = torch.tanh(logits / softcap) * softcap
+    logits = torch.tanh(logits / softcap) * softcap
     if mask is not None:
         logits = logits + mask
     weights = torch.softmax(logits, dim=-1).to(query.dtype)
     return torch.dropout(weights, dropout, train=dropout > 0.0) @ values
-
-
-def _is_quicker_in_steps(query: Tensor, keys: Tensor) -> bool:
-    """Of bfloat16 on processors torch's fused attention takes some 1.4 times as long for segments
-    of this size as a product, a softmax and a product (docs/experiments.md).
-    """
-    if query.dtype is not torch.bfloat16 or query.device.type != "cpu" or torch.is_grad_enabled():
-        return False
-    _, num_heads, num_own, _ = query.shape
-    num_seen = keys.shape[2]
-    return num_seen >= _LEAST_IN_STEPS and num_heads * num_own * num_seen <= _MOST_IN_STEPS
 
 
 AttentionInterface.register(PACKED, packed_attention)

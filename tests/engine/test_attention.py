@@ -16,7 +16,6 @@ from mmrerank.engine import TokenBudget
 from mmrerank.engine.attention import (
     LayerStates,
     PackedPlan,
-    _attend,
     attention_at,
     packed_attention,
 )
@@ -132,34 +131,3 @@ def test_long_segment_is_done_in_blocks(window, monkeypatch):
     torch.testing.assert_close(
         output[0], alone(row, is_causal=True, window=window), atol=1e-5, rtol=0
     )
-
-
-@pytest.mark.parametrize("is_masked", [False, True])
-@pytest.mark.parametrize("kv_heads", [HEADS, KV_HEADS])
-@pytest.mark.parametrize("length", [63, 64, 200, 300])
-def test_half_precision_is_as_exact_as_the_fused_kernel(length, kv_heads, is_masked):
-    """Lengths on both sides of those that are done in steps; longer than 256 is fused again."""
-    torch.manual_seed(length)
-    query = torch.randn(1, HEADS, length, 64)
-    key, value = torch.randn(2, 1, kv_heads, length, 64)
-    hidden = torch.rand(length, length) < 0.3
-    mask = torch.zeros(length, length).masked_fill_(hidden.fill_diagonal_(False), -torch.inf)
-
-    def attended(attend, dtype):
-        states = (query.to(dtype), key.to(dtype), value.to(dtype))
-        return attend(*states, mask.to(dtype) if is_masked else None)
-
-    def ours(query, key, value, mask):
-        with torch.inference_mode():
-            return _attend(query, key, value, mask, SCALING, None, 0.0)
-
-    def fused(query, key, value, mask):
-        return scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, scale=SCALING, enable_gqa=True
-        )
-
-    exact = attended(fused, torch.float64)
-    found, theirs = attended(ours, torch.bfloat16), attended(fused, torch.bfloat16)
-    assert found.dtype is torch.bfloat16
-    error, their_error = ((states - exact).abs().mean() for states in (found, theirs))
-    assert error <= 2 * their_error
