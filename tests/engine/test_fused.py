@@ -72,6 +72,10 @@ def test_other_activations_are_run_as_they_are() -> None:
     assert num_fused(encoder) == (2 * len(encoder.encoder.layer) if _dtypes() else 0)
 
 
+def test_half_precision_is_rounded_as_the_layers_round_it() -> None:
+    assert num_fused(encoder_of("bert").bfloat16()) == 0
+
+
 def test_a_hook_on_a_product_still_sees_it() -> None:
     encoder, seen = encoder_of("bert"), []
     dense = encoder.encoder.layer[0].output.dense
