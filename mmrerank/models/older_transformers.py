@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 _LOCK = threading.RLock()
-# Fields that every config had. Source: PretrainedConfig of transformers 4.57.
+# Fields that the configs of transformers 4 had, whatever their class.
 _CONFIG_FIELDS = {"is_decoder": False, "add_cross_attention": False, "chunk_size_feed_forward": 0}
 
 
