@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +24,7 @@ _NAME = "gte-multilingual-reranker-base"
 # The vendor's config has a field that transformers calls otherwise by now.
 pytestmark = pytest.mark.filterwarnings("ignore:`rope_scaling` is deprecated:FutureWarning")
 
-BUILDERS = {
+BUILDERS: dict[str, Callable[[Path], Path]] = {
     "buffers": build_older_encoder,
     "tensors-in-constructor": partial(build_older_encoder, computes_slopes=True),
 }
