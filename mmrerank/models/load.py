@@ -14,8 +14,16 @@ from transformers import AutoConfig, AutoProcessor, AutoTokenizer
 from mmrerank.errors import CheckpointError, MMRerankError
 from mmrerank.models.adapters import AdapterBase, attach_adapter
 from mmrerank.models.architectures import CLASS_FOR, CONFIG_FOR
+from mmrerank.models.older_transformers import (
+    complete_config,
+    complete_model,
+    needs_tensors,
+    older_names,
+    tensors_while_constructed,
+)
 from mmrerank.models.refusals import loading_error, refuse_unknown_quantization
 from mmrerank.models.restate import is_restated, quiet_where, restated_config
+from mmrerank.models.vendors_code import runs_vendors_code
 from mmrerank.specs import CheckpointFacts
 
 __all__ = ["Backbone", "LoadOptions", "load_backbone", "task_of"]
@@ -29,6 +37,7 @@ _AUTO_CLASS = {
     "feature-extraction": "AutoModel",
     "seq2seq": "AutoModelForSeq2SeqLM",
 }
+_LOADING_ERRORS = (OSError, ValueError, KeyError, RuntimeError, ImportError)
 _TASK_OF_HEAD = {
     "builtin": "sequence-classification",
     "chain": "feature-extraction",
@@ -107,10 +116,12 @@ def _load(
     num_layers: int | None,
 ) -> Backbone:
     trust = {"trust_remote_code": options.trust_remote_code}
+    # Beside what transformers raises, whatever a vendor's files may.
+    expected = (Exception,) if options.trust_remote_code else _LOADING_ERRORS
     try:
         config = restated_config(weights, options.config, num_layers)
         if config is None:
-            config = AutoConfig.from_pretrained(weights, **trust, **options.config)
+            config = _read_config(weights, options)
         config = _of_part(config)
         _set_labels(config, task, options)
         _without_cache(config)
@@ -128,7 +139,7 @@ def _load(
         processor = reader.from_pretrained(folder, **trust, **options.processor)
     except MMRerankError:
         raise
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+    except expected as error:
         raise loading_error(
             name, weights, error, trust_remote_code=options.trust_remote_code
         ) from error
@@ -146,6 +157,15 @@ def _load(
     return Backbone(model=model.eval(), processor=processor, tokenizer=tokenizer, task=task)
 
 
+def _read_config(folder: Path, options: LoadOptions) -> Any:
+    if not options.trust_remote_code:
+        return AutoConfig.from_pretrained(folder, trust_remote_code=False, **options.config)
+    with older_names():
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=True, **options.config)
+    complete_config(config)
+    return config
+
+
 def _portable(name: str, folder: Path) -> str:
     """The folder, or the name that it was fetched under: a cache's path means nothing elsewhere."""
     return str(folder) if Path(name).is_dir() else name
@@ -161,11 +181,36 @@ def _load_model(
     cls = getattr(transformers, CLASS_FOR[config.model_type] if known else _AUTO_CLASS[task])
     if cls.__name__.startswith("Auto"):
         arguments["trust_remote_code"] = options.trust_remote_code
+    if options.trust_remote_code:
+        model, report = _load_vendors_model(cls, folder, config, arguments)
+        if runs_vendors_code(model):
+            complete_model(name, model)
+    else:
+        model, report = _from_pretrained(cls, folder, config, arguments)
+    _report_missing(name, task, model, report)
+    return model
+
+
+def _load_vendors_model(
+    cls: Any, folder: Path, config: Any, arguments: Mapping[str, Any]
+) -> tuple[Any, Any]:
+    with older_names():
+        try:
+            return _from_pretrained(cls, folder, config, arguments)
+        except Exception as error:
+            if not needs_tensors(error):
+                raise
+        with tensors_while_constructed():
+            return _from_pretrained(cls, folder, config, arguments)
+
+
+def _from_pretrained(
+    cls: Any, folder: Path, config: Any, arguments: Mapping[str, Any]
+) -> tuple[Any, Any]:
     model, report = cls.from_pretrained(
         folder, config=config, output_loading_info=True, **arguments
     )
-    _report_missing(name, task, model, report)
-    return model
+    return model, report
 
 
 def _report_missing(name: str, task: str, model: Any, report: Any) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import transformers
 from transformers.quantizers.auto import AUTO_QUANTIZER_MAPPING
 
 from mmrerank.errors import CheckpointError, shorten
@@ -43,9 +44,11 @@ def loading_error(
         _hint_on_quantization(folder)
         or _hint_on_tokenizer(error)
         or _hint_on_weights(name, folder)
-        or ("" if trust_remote_code else hint_on_code(folder))
+        or (_hint_on_age(error) if trust_remote_code else hint_on_code(folder))
     )
-    return CheckpointError(f"{name}: transformers cannot load it: {error}{hint and f' {hint}'}")
+    # One of its reasons ends in a list of all the classes there are.
+    reason = str(error).partition("\nModel type should be one of")[0] or type(error).__name__
+    return CheckpointError(f"{name}: transformers cannot load it: {reason}{hint and f' {hint}'}")
 
 
 def hint_on_code(folder: Path) -> str:
@@ -57,6 +60,19 @@ def hint_on_code(folder: Path) -> str:
     return (
         f"Its config.json names Python code of the repository ({named}). If you have read that "
         "code and trust it, pass trust_remote_code=True."
+    )
+
+
+def _hint_on_age(error: Exception) -> str:
+    """What to do where a vendor's Python files ask for what transformers does not have."""
+    is_missing_package = "packages that were not found" in str(error)
+    is_unknown_class = "Unrecognized configuration class" in str(error)
+    kinds = (ImportError, AttributeError, TypeError, NotImplementedError)
+    if is_missing_package or not (is_unknown_class or isinstance(error, kinds)):
+        return ""
+    return (
+        "Its Python files may be written for another transformers than the installed "
+        f"{transformers.__version__}: look for a newer revision of the repository."
     )
 
 

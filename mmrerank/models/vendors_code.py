@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["runs_vendors_code"]
+__all__ = ["is_vendors_class", "runs_vendors_code"]
 
 # Where transformers puts the modules that it imports with trust_remote_code.
 _PACKAGE = "transformers_modules."
@@ -15,4 +15,9 @@ def runs_vendors_code(model: Any) -> bool:
 
     Vendors give their classes names that transformers has too, with another computation inside.
     """
-    return type(model).__module__.startswith(_PACKAGE)
+    return is_vendors_class(type(model))
+
+
+def is_vendors_class(cls: type) -> bool:
+    """The same of a class: of a config, a model or one of its modules."""
+    return cls.__module__.startswith(_PACKAGE)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from transformers import GenerationConfig
 
+from mmrerank.models.vendors_code import is_vendors_class
 from mmrerank.specs.st_format import read_json, write_json
 
 __all__ = ["save_with_own_fields"]
@@ -26,12 +28,25 @@ def save_with_own_fields(folder: Path, model: Any, **options: Any) -> None:
     need it in config.json when they are loaded again. So it is put there afterwards.
     """
     fields = _fields_of_generation(model.config)
-    if not fields:
-        model.save_pretrained(folder, **options)
+    saved = _without(model, fields) if fields else model
+    saved.save_pretrained(folder, **options)
+    if not is_vendors_class(type(model.config)):
         return
-    _without(model, fields).save_pretrained(folder, **options)
     config = read_json(folder / "config.json")
-    write_json(folder / "config.json", {**config, **fields})
+    own = {**_arguments_not_in(config, model.config), **fields}
+    if own:
+        write_json(folder / "config.json", {**config, **own})
+
+
+def _arguments_not_in(written: Mapping[str, Any], config: Any) -> dict[str, Any]:
+    """What the constructor of a vendor's config takes and transformers writes under another name.
+
+    `rope_scaling` is one: it becomes `rope_parameters`, which the vendor's class does not read.
+    """
+    names = set(inspect.signature(type(config).__init__).parameters) - set(written)
+    values = {name: getattr(config, name, None) for name in sorted(names)}
+    plain = (bool, int, float, str, list, dict)
+    return {name: value for name, value in values.items() if isinstance(value, plain)}
 
 
 def _fields_of_generation(config: Any) -> dict[str, Any]:
