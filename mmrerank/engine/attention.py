@@ -234,12 +234,10 @@ def _attend(
         keys = keys.repeat_interleave(repeats, dim=1)
         values = values.repeat_interleave(repeats, dim=1)
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    exact = torch.promote_types(query.dtype, torch.float32)
-    logits = (query @ keys.transpose(2, 3)).to(exact) * scale
-    logits = torch.tanh(logits / softcap) * softcap
+    logits = torch.tanh(query @ keys.transpose(2, 3) * scale / softcap) * softcap
     if mask is not None:
         logits = logits + mask
-    weights = torch.softmax(logits, dim=-1).to(query.dtype)
+    weights = torch.softmax(logits, dim=-1, dtype=torch.float32).to(query.dtype)
     return torch.dropout(weights, dropout, train=dropout > 0.0) @ values
 
 

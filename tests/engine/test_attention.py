@@ -13,12 +13,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from mmrerank.engine import TokenBudget
-from mmrerank.engine.attention import (
-    LayerStates,
-    PackedPlan,
-    attention_at,
-    packed_attention,
-)
+from mmrerank.engine.attention import LayerStates, PackedPlan, attention_at, packed_attention
 from mmrerank.engine.packing import pack_batches
 from mmrerank.engine.prefix_tree import build_tree, flat_tree
 
