@@ -83,7 +83,7 @@ def measure_fastest(
     times = time_in_turns(contestants, num_rounds)
     openvino.close()
     return Case(
-        name="MiniLM shape, 200 passages, each at its fastest",
+        name="MiniLM shape, 200 passages, bfloat16",
         times=times,
         targets=(Target("peer, OpenVINO", "ours", 1.25),),
         checks={

@@ -36,12 +36,15 @@ class Bar:
 def read_bars(report: Mapping[str, Any]) -> list[Bar]:
     """The bars of what `benchmarks.vs_peer --json` writes, in its order.
 
-    A case of several targets has a bar for each, named after who is fast.
+    A case of several targets has a bar for each, named after who is fast; one measured against
+    another than the peer as it comes says which.
     """
     bars = []
     for case in report["cases"]:
         for target in case["targets"]:
             suffix = f" ({target['fast']})" if len(case["targets"]) > 1 else ""
+            if target["slow"] != "peer":
+                suffix += f"\nagainst: {target['slow']}"
             ratio = target["ratio"]
             bars.append(
                 Bar(
@@ -88,7 +91,7 @@ def _draw_bars(axes: Any, bars: Sequence[Bar]) -> None:
     axes.invert_yaxis()
     axes.set_xlim(0, widest * 1.12)
     axes.set_title(
-        "Times as fast as sentence-transformers (dashed), same scores\n"
+        "Times as fast as sentence-transformers (dashed), same checkpoints\n"
         "bar: median of the rounds   line: least to most   mark: aim",
         color=_TEXT,
         fontsize=10.5,
@@ -104,7 +107,7 @@ def _note(machine: Mapping[str, Any]) -> str:
     named = ("sentence-transformers", "transformers", "torch")
     return ", ".join(
         [
-            f"{machine['torch_threads']} cores of {machine['cpu']}, float32",
+            f"{machine['torch_threads']} cores of {machine['cpu']}, float32 unless said",
             *(f"{name} {versions[name]}" for name in named),
             str(machine["date"])[:10],
         ]

@@ -13,6 +13,9 @@ os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("OMP_NUM_THREADS", str(min(2, os.cpu_count() or 1)))
+# Threads that wait sleep. Else those of one worker spin on the cores that another one needs, and
+# what takes a second takes ten (tests/engine computes with two threads in each worker).
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Where Python files of checkpoints are copied to and run from: one place a process, not the user's.
 os.environ["HF_MODULES_CACHE"] = tempfile.mkdtemp(prefix="mmrerank-modules-")
 

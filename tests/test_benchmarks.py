@@ -183,6 +183,12 @@ def test_case_of_two_targets_has_two_bars():
     assert [bar.name for bar in plot.read_bars(figures)] == ["one (ours)", "one (ours, bf16)"]
 
 
+def test_bar_says_what_else_than_the_peer_it_is_measured_against():
+    figures = _figures(one=2.0)
+    figures["cases"][0]["targets"][0]["slow"] = "peer, on something"
+    assert [bar.name for bar in plot.read_bars(figures)] == ["one\nagainst: peer, on something"]
+
+
 def test_picture_without_figures_says_how_to_make_them(tmp_path):
     with pytest.raises(SystemExit, match=r"benchmarks\.vs_peer --json"):
         plot.main([str(tmp_path / "none.json")])

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from safetensors.torch import save_file
 from torch import nn
 from transformers import PreTrainedModel
 
 Model = TypeVar("Model", bound=PreTrainedModel)
 
-__all__ = ["make_model", "round_up", "write_json"]
+__all__ = ["make_model", "round_up", "write_json", "write_noise"]
 
 
 def make_model(construct: Callable[[], Model], *, seed: int, matrix_gain: float) -> Model:
@@ -45,6 +46,16 @@ def _keep_padding_rows_zero(model: nn.Module) -> None:
 def round_up(number: int, multiple: int = 64) -> int:
     """Vocabulary sizes are padded, as in the published models: more rows than tokens."""
     return -(-number // multiple) * multiple
+
+
+def write_noise(folder: Path, shapes: Mapping[str, tuple[int, ...]], *, seed: int) -> Path:
+    """A file of weights of standard normal numbers, for models that are built from their folder.
+    Returns the folder.
+    """
+    noise = torch.Generator().manual_seed(seed)
+    weights = {name: torch.randn(shape, generator=noise) for name, shape in shapes.items()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
 
 
 def write_json(path: Path, value: dict[str, Any] | list[Any]) -> None:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-from safetensors.torch import save_file
-
 from . import tokenizers as tok
-from ._save import round_up, write_json
+from ._save import round_up, write_json, write_noise
 
 __all__ = ["build_older_encoder"]
 
@@ -118,7 +115,6 @@ def build_older_encoder(folder: Path, *, seed: int = 0, computes_slopes: bool = 
             "rope_scaling": {"factor": 8.0, "type": "ntk"},
         },
     )
-    noise = torch.Generator().manual_seed(seed)
     shapes = {
         "words.weight": (vocab_size, _HIDDEN_SIZE),
         "mix.weight": (3 * _HIDDEN_SIZE, _HIDDEN_SIZE),
@@ -126,6 +122,4 @@ def build_older_encoder(folder: Path, *, seed: int = 0, computes_slopes: bool = 
         "classifier.weight": (1, _HIDDEN_SIZE),
         "classifier.bias": (1,),
     }
-    weights = {name: torch.randn(shape, generator=noise) for name, shape in shapes.items()}
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    return folder
+    return write_noise(folder, shapes, seed=seed)

@@ -11,11 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors.torch import save_file
-
 from . import tokenizers as tok
-from ._save import round_up, write_json
+from ._save import round_up, write_json, write_noise
 
 __all__ = ["build_own_bert", "build_own_new", "build_own_xlm_roberta"]
 
@@ -123,7 +120,6 @@ def _build(folder: Path, names: _Names, tokenizer: Any, seed: int, **fields: Any
             **fields,
         },
     )
-    noise = torch.Generator().manual_seed(seed)
     shapes = {
         "words.weight": (vocab_size, _HIDDEN_SIZE),
         "mix.weight": (3 * _HIDDEN_SIZE, _HIDDEN_SIZE),
@@ -131,6 +127,4 @@ def _build(folder: Path, names: _Names, tokenizer: Any, seed: int, **fields: Any
         "classifier.weight": (1, _HIDDEN_SIZE),
         "classifier.bias": (1,),
     }
-    weights = {name: torch.randn(shape, generator=noise) for name, shape in shapes.items()}
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    return folder
+    return write_noise(folder, shapes, seed=seed)
