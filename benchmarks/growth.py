@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ class Series:
 
 _SERIES = {
     "minilm": Series("MiniLM shape", build_minilm_shape, (10, 30, 100, 300, 1_000, 3_000, 10_000)),
-    "vl": Series("VL shape, text", build_vl_shape, (10, 30, 100, 300, 1_000)),
+    "vl": Series("VL shape, text", build_vl_shape, (10, 30, 100, 300, 1_000, 3_000, 10_000)),
 }
 
 
@@ -60,13 +61,13 @@ class Point:
     """Lists of `num` documents; memory is measured of long ones.
 
     ms: for a document, a round each. peak_bytes: of a call of predict, a round each.
-    stream_bytes: of score_stream over an iterator of the same pairs.
+    stream_bytes: the same of score_stream over an iterator of these pairs.
     """
 
     num: int
     ms: list[float] = field(default_factory=list)
     peak_bytes: list[int] = field(default_factory=list)
-    stream_bytes: int | None = None
+    stream_bytes: list[int] = field(default_factory=list)
 
     @property
     def median_ms(self) -> float:
@@ -77,6 +78,11 @@ class Point:
     def median_bytes(self) -> float | None:
         """Median peak of predict."""
         return statistics.median(self.peak_bytes) if self.peak_bytes else None
+
+    @property
+    def median_stream_bytes(self) -> float | None:
+        """Median peak of score_stream."""
+        return statistics.median(self.stream_bytes) if self.stream_bytes else None
 
     def as_json(self) -> dict[str, Any]:
         """All that is known, in plain values."""
@@ -109,10 +115,10 @@ def measure(model: CrossEncoder, series: Series, num_rounds: int) -> list[Point]
     for _ in range(num_rounds):
         for point in points:
             _add_turn(point, model, series.num_pairs_timed)
-    for point in points:
-        if point.num >= _FIRST_OF_MEMORY:
-            fresh = _fresh(model)
-            point.stream_bytes = _peak_bytes(lambda own=fresh, n=point.num: _stream(own, n))
+        for point in points:
+            if point.num >= _FIRST_OF_MEMORY:
+                stream = partial(_stream, _fresh(model), point.num)
+                point.stream_bytes.append(_peak_bytes(stream))
     return points
 
 
@@ -161,7 +167,7 @@ def verdicts_of(points: Sequence[Point]) -> list[Verdict]:
     verdicts = [_no_growth("time for a document", [point.median_ms for point in points])]
     # The caller's list and array of scores are as long as they are.
     predict = [p.median_bytes - _PAIR_BYTES * p.num for p in points if p.median_bytes is not None]
-    stream = [float(p.stream_bytes) for p in points if p.stream_bytes is not None]
+    stream = [p.median_stream_bytes for p in points if p.median_stream_bytes is not None]
     if len(predict) > 1:
         kilobytes = f"{_PAIR_BYTES / 1_000:g} kB"
         verdicts.append(_no_growth(f"memory of predict, less {kilobytes} a document", predict))
@@ -190,7 +196,7 @@ def as_text(series: Series, points: Sequence[Point]) -> str:
             f"{min(point.ms):.2f}",
             f"{max(point.ms):.2f}",
             _megabytes(point.median_bytes),
-            _megabytes(point.stream_bytes),
+            _megabytes(point.median_stream_bytes),
         )
         for point in points
     ]

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -27,9 +28,11 @@ from mmrerank.models import (
     LoadOptions,
     base_of,
     fetch_checkpoint,
+    is_restated,
     load_backbone,
     load_head_modules,
     lower_case_as_stored,
+    runs_as_restated,
     task_of,
     with_stored_options,
 )
@@ -135,13 +138,14 @@ def _build_from_name(
     facts = read_facts(name, files, config_overrides=options.config, config_folder=weights)
     options = with_stored_options(options, facts)
     spec = resolve(facts, user)
-    _check_trust(spec, options, name)
-    options = _without_vendors_code(spec, options, name)
+    root = files / facts.st.transformer_path
+    own = base.weights if base else root
+    _check_trust(spec, options, name, own)
+    options = _without_vendors_code(spec, options, name, own)
     if spec.pair_method is not None:
         said = {**spec.pair_method.processor, **options.processor}
         options = replace(options, processor=said)
     task = task_of(spec.head.kind, facts, spec.model.task)
-    root = files / facts.st.transformer_path
     layer = checked_layer(spec.head, facts.config, name)
     backbone = load_backbone(
         root,
@@ -162,7 +166,7 @@ def _build_from_name(
         if is_own_head
         else []
     )
-    source = HeadSource(name, base.weights if base else root, facts.config, backbone)
+    source = HeadSource(name, own, facts.config, backbone)
     modules = complete_modules(modules, spec.head, source)
     lower_case_as_stored(backbone.tokenizer, facts)
     transformer = Transformer.from_backbone(backbone, facts)
@@ -170,8 +174,9 @@ def _build_from_name(
     return Built([transformer, *modules], spec, activation, saved=facts.st.model)
 
 
-def _check_trust(spec: ResolvedSpec, options: LoadOptions, name: str) -> None:
-    if spec.model.remote_code and not options.trust_remote_code:
+def _check_trust(spec: ResolvedSpec, options: LoadOptions, name: str, folder: Path) -> None:
+    needs_code = spec.model.remote_code and not runs_as_restated(folder)
+    if needs_code and not options.trust_remote_code:
         raise UntrustedCode(
             f"{name}: models of the family {spec.family!r} run Python files of their own "
             "repository. Read those, and if you trust them pass trust_remote_code=True."
@@ -183,12 +188,17 @@ def _reads_pickle(options: LoadOptions) -> bool:
     return options.model.get("use_safetensors") is False
 
 
-def _without_vendors_code(spec: ResolvedSpec, options: LoadOptions, name: str) -> LoadOptions:
-    """Where the family's folder stands in for the vendor's Python files, they are not run."""
-    if not spec.is_restated or spec.model.remote_code or not options.trust_remote_code:
+def _without_vendors_code(
+    spec: ResolvedSpec, options: LoadOptions, name: str, folder: Path
+) -> LoadOptions:
+    """Where a class of transformers, or the family's folder, stands in for the vendor's Python
+    files, they are not run.
+    """
+    has_stand_in = is_restated(folder) or (spec.is_restated and not spec.model.remote_code)
+    if not has_stand_in or not options.trust_remote_code:
         return options
     logger.warning(
-        "%s: its Python files are not run: the processor %r says the same in plain data. "
+        "%s: its Python files are not run: the family %r is computed without them. "
         "trust_remote_code=True is not needed.",
         name,
         spec.family,

@@ -19,7 +19,7 @@ from mmrerank.engine.linear import fast_linear
 
 __all__ = ["LastLayer", "LayerKind"]
 
-LayerKind: TypeAlias = Literal["decoder", "bert", "modernbert"]
+LayerKind: TypeAlias = Literal["decoder", "bert", "gte", "modernbert"]
 Forward: TypeAlias = Callable[..., Tensor]
 
 
@@ -60,11 +60,41 @@ def _decoder(
     **__: Any,
 ) -> Tensor:
     """Norm, attention with rotary positions, residual; norm, MLP, residual."""
-    attention = layer.self_attn
     normed = layer.input_layernorm(hidden_states)
-    query = _heads(attention.q_proj(normed[:, places]), attention.head_dim)
-    key = _heads(attention.k_proj(normed), attention.head_dim)
-    value = _heads(attention.v_proj(normed), attention.head_dim)
+    mixed = _rotary_attention(layer.self_attn, places, normed, packed, position_embeddings)
+    hidden = hidden_states[:, places] + mixed
+    result: Tensor = hidden + layer.mlp(layer.post_attention_layernorm(hidden))
+    return result
+
+
+def _gte(
+    layer: Any,
+    places: Tensor,
+    hidden_states: Tensor,
+    *_: Any,
+    packed: PackedPlan,
+    position_embeddings: tuple[Tensor, Tensor],
+    **__: Any,
+) -> Tensor:
+    """Attention with rotary positions, residual, norm; MLP, residual, norm."""
+    mixed = _rotary_attention(layer.self_attn, places, hidden_states, packed, position_embeddings)
+    hidden = hidden_states[:, places] + layer.post_attention_dropout(mixed)
+    hidden = layer.post_attention_layernorm(hidden)
+    result: Tensor = layer.post_mlp_layernorm(hidden + layer.post_mlp_dropout(layer.mlp(hidden)))
+    return result
+
+
+def _rotary_attention(
+    attention: Any,
+    places: Tensor,
+    states: Tensor,
+    packed: PackedPlan,
+    position_embeddings: tuple[Tensor, Tensor],
+) -> Tensor:
+    """(1, num_places, hidden_size), by three projections of what the layer reads and one behind."""
+    query = _heads(attention.q_proj(states[:, places]), attention.head_dim)
+    key = _heads(attention.k_proj(states), attention.head_dim)
+    value = _heads(attention.v_proj(states), attention.head_dim)
     if isinstance(getattr(attention, "q_norm", None), nn.Module):
         query, key = attention.q_norm(query), attention.k_norm(key)
     cos, sin = position_embeddings
@@ -81,8 +111,7 @@ def _decoder(
         scaling=attention.scaling,
         sliding_window=_window_of(attention),
     )
-    hidden = hidden_states[:, places] + attention.o_proj(mixed.flatten(2))
-    result: Tensor = hidden + layer.mlp(layer.post_attention_layernorm(hidden))
+    result: Tensor = attention.o_proj(mixed.flatten(2))
     return result
 
 
@@ -178,6 +207,7 @@ def _queries_keys_values(
 _FORWARDS: dict[LayerKind, Forward] = {
     "decoder": _decoder,
     "bert": _bert,
+    "gte": _gte,
     "modernbert": _modernbert,
 }
 

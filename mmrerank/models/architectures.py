@@ -46,7 +46,8 @@ CONFIG_FOR: dict[str, str] = {
 # when it is loaded.
 PACKED: frozenset[str] = frozenset(
     {"bert", "camembert", "distilbert", "electra", "modernbert", "roberta", "xlm-roberta"}
-    | {"gemma", "gemma2", "gemma3_text", "llama", "mistral", "qwen2", "qwen3", "qwen3_moe"}
+    | {"gemma", "gemma2", "gemma3_text", "gte", "llama", "mistral"}
+    | {"qwen2", "qwen3", "qwen3_moe"}
     | {"qwen2_vl_text", "qwen2_5_vl_text", "qwen2_5_omni_text", "qwen3_vl_text"}
     | {"qwen3_omni_moe_text"}
 )
@@ -77,7 +78,7 @@ DECODER_SCALE: dict[str, str] = {
 COUNT_FROM_PADDING: frozenset[str] = frozenset({"roberta", "xlm-roberta", "camembert"})
 
 # How a layer is put together, for computing the last one at scoring positions only.
-LAST_LAYER: dict[str, Literal["decoder", "bert", "modernbert"]] = {
+LAST_LAYER: dict[str, Literal["decoder", "bert", "gte", "modernbert"]] = {
     **dict.fromkeys(
         (
             "gemma",
@@ -95,6 +96,7 @@ LAST_LAYER: dict[str, Literal["decoder", "bert", "modernbert"]] = {
         "decoder",
     ),
     **dict.fromkeys(("bert", "camembert", "electra", "roberta", "xlm-roberta"), "bert"),
+    "gte": "gte",
     "modernbert": "modernbert",
 }
 
@@ -103,6 +105,9 @@ LAST_LAYER: dict[str, Literal["decoder", "bert", "modernbert"]] = {
 CLASSIFIERS: dict[str, ClassifierParts] = {
     "BertForSequenceClassification": ClassifierParts(
         ("bert.pooler", "dropout", "classifier"), "first", keeps_axis=True
+    ),
+    "GteForSequenceClassification": ClassifierParts(
+        ("gte.pooler", "dropout", "classifier"), "first", keeps_axis=True
     ),
     **dict.fromkeys(
         (
@@ -134,12 +139,14 @@ class Restatement:
     """An architecture of a vendor's own code that computes what one of transformers' computes.
 
     config: the class of that one's config. fields: those that are called otherwise there, computed
-    from the vendor's config.json. left_out: fields of the vendor's that it does not have.
+    from the vendor's config.json. left_out: fields of the vendor's that it does not have. holds:
+    whether it does so with the settings of a config.json; others need the vendor's code.
     """
 
     config: str
     fields: Callable[[Mapping[str, Any]], dict[str, Any]]
     left_out: tuple[str, ...] = ()
+    holds: Callable[[Mapping[str, Any]], bool] = lambda said: True
 
 
 def _gemma2_fields(said: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,9 +162,34 @@ def _granite_fields(said: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _gte_fields(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Rotary positions stretched as the vendor's "ntk" does at any length: theta times the factor,
+    and all frequencies divided by factor ** (2 / head_dim), which transformers calls linear.
+    """
+    theta, scaling = float(said.get("rope_theta", 10_000.0)), said.get("rope_scaling")
+    if not scaling:
+        return {"rope_parameters": {"rope_type": "default", "rope_theta": theta}}
+    factor, head_dim = float(scaling["factor"]), said["hidden_size"] // said["num_attention_heads"]
+    stretched = {"rope_theta": theta * factor, "factor": factor ** (2 / head_dim)}
+    return {"rope_parameters": {"rope_type": "linear", **stretched}}
+
+
+def _is_published_gte(said: Mapping[str, Any]) -> bool:
+    """Other settings of the vendor's class are computed otherwise: norms, scales, positions."""
+    scaling = said.get("rope_scaling") or {"type": "ntk"}
+    return (
+        said.get("layer_norm_type") == "layer_norm"
+        and said.get("position_embedding_type") == "rope"
+        and said.get("pack_qkv") is True
+        and not said.get("logn_attention_scale")
+        and scaling.get("type") == "ntk"
+        and scaling.get("mixed_b") is None
+    )
+
+
 # By the first of `architectures`: model types of vendors are not unique. Read from the modeling
-# files gemma_model.py and modeling_minicpm_reranker.py of the BGE rerankers; what stands behind the
-# last layer is in processors/.
+# files gemma_model.py and modeling_minicpm_reranker.py of the BGE rerankers, and from modeling.py
+# of Alibaba-NLP/new-impl; what stands behind the last layer is in processors/.
 RESTATED: dict[str, Restatement] = {
     "CostWiseGemmaForCausalLM": Restatement(
         "Gemma2Config",
@@ -174,5 +206,15 @@ RESTATED: dict[str, Restatement] = {
             *("dim_model_base", "head_multi", "head_type", "pretraining_tp"),
             *("scale_depth", "scale_emb", "start_layer"),
         ),
+    ),
+    "NewForSequenceClassification": Restatement(
+        "GteConfig",
+        _gte_fields,
+        left_out=(
+            *("layer_norm_type", "logn_attention_clip1", "logn_attention_scale", "pack_qkv"),
+            *("position_embedding_type", "rope_scaling", "rope_theta"),
+            *("unpad_inputs", "use_memory_efficient_attention"),  # how it is computed, not what
+        ),
+        holds=_is_published_gte,
     ),
 }

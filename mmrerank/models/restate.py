@@ -13,7 +13,7 @@ import transformers
 from mmrerank.models.architectures import RESTATED, Restatement
 from mmrerank.specs.st_format import read_json
 
-__all__ = ["is_restated", "quiet_where", "restated_config"]
+__all__ = ["is_restated", "quiet_where", "restated_config", "runs_as_restated"]
 
 # What belongs to the vendor's classes, not to the architecture.
 _NOT_FIELDS = ("_name_or_path", "architectures", "auto_map", "model_type", "transformers_version")
@@ -41,12 +41,26 @@ def restated_config(
 
 
 def _restatement(said: Mapping[str, Any]) -> Restatement | None:
-    return RESTATED.get((said.get("architectures") or [""])[0])
+    known = RESTATED.get((said.get("architectures") or [""])[0])
+    # An older transformers may lack the class.
+    if known is None or not hasattr(transformers, known.config) or not known.holds(said):
+        return None
+    return known
 
 
 def is_restated(folder: Path) -> bool:
     """Whether `restated_config` knows the architecture."""
     return _restatement(read_json(folder / "config.json", default={})) is not None
+
+
+def runs_as_restated(folder: Path) -> bool:
+    """Whether a class that stands in for a vendor's runs a folder: a vendor's own, or a saved one,
+    whose config.json is transformers'.
+    """
+    configs = [getattr(transformers, known.config, None) for known in RESTATED.values()]
+    said = read_json(folder / "config.json", default={})
+    is_saved = said.get("model_type") in {config.model_type for config in configs if config}
+    return is_saved or _restatement(said) is not None
 
 
 @contextmanager

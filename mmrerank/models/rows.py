@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import transformers
 
 from mmrerank.models.architectures import (
@@ -20,7 +22,7 @@ def rows_of(spec: ProcessorSpec) -> str:
     """One of "packed", "padded", "tried" (found out when the model is loaded) and "by
     architecture", or several of the first three.
     """
-    if spec.model.remote_code or spec.model.task == "seq2seq":
+    if spec.model.task == "seq2seq" or (spec.model.remote_code and not _configs(spec)):
         return "padded"
     if not spec.match.model_types:
         return "by architecture"
@@ -30,10 +32,14 @@ def rows_of(spec: ProcessorSpec) -> str:
 
 def _run_types(spec: ProcessorSpec) -> list[str]:
     """Model types of what runs, which may be another class than config.json names."""
-    restated = [RESTATED[name].config for name in spec.match.architectures if name in RESTATED]
-    if restated:
-        return [getattr(transformers, config).model_type for config in restated]
-    return list(spec.match.model_types)
+    configs = _configs(spec)
+    return [config.model_type for config in configs] or list(spec.match.model_types)
+
+
+def _configs(spec: ProcessorSpec) -> list[Any]:
+    """Of transformers' classes that run in the place of vendors'."""
+    names = [RESTATED[name].config for name in spec.match.architectures if name in RESTATED]
+    return [getattr(transformers, name) for name in names if hasattr(transformers, name)]
 
 
 def _of_type(model_type: str, spec: ProcessorSpec) -> str:

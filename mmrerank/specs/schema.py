@@ -178,7 +178,8 @@ class ModelSpec:
 
     task: of transformers' automatic classes, where the head alone does not tell
     ("feature-extraction", "text-generation", "any-to-any", "seq2seq"). remote_code: the
-    architecture is in the checkpoint's own Python files, so it needs trust_remote_code=True.
+    architecture is in the checkpoint's own Python files, so it needs trust_remote_code=True
+    where models/architectures.py does not restate it.
     """
 
     task: Literal["", "feature-extraction", "text-generation", "any-to-any", "seq2seq"] = ""

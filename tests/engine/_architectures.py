@@ -247,6 +247,7 @@ _LISTED = [
         n_heads=4,
         max_position_embeddings=600,
     ),
+    _encoder("gte", hf.GteModel, hf.GteConfig, **_FROM_ONE),
     _encoder(
         "modernbert",
         hf.ModernBertModel,

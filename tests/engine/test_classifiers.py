@@ -17,6 +17,7 @@ ENCODERS = {
     "BertForSequenceClassification": "bert",
     "CamembertForSequenceClassification": "camembert",
     "ElectraForSequenceClassification": "electra",
+    "GteForSequenceClassification": "gte",
     "ModernBertForSequenceClassification": "modernbert",
     "RobertaForSequenceClassification": "roberta",
     "XLMRobertaForSequenceClassification": "xlm-roberta",

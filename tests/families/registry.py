@@ -11,6 +11,7 @@ from typing import Any
 import mmrerank
 from tests import checkpoints
 from tests.checkpoints import layerwise, llm_rerankers, vendors_code
+from tests.checkpoints.gte import build_gte
 from tests.checkpoints.jina_v3 import build_jina_v3, build_jina_v35
 from tests.checkpoints.kalm import build_kalm
 from tests.checkpoints.lighton_lw import build_lighton_rerank_lw
@@ -125,9 +126,7 @@ FAMILIES: dict[str, Callable[[Path], Path]] = {
     "mxbai-rerank-v1": named("mxbai-rerank-base-v1", checkpoints.build_deberta_v2),
     "nli": named("nli-deberta-v3-base", checkpoints.build_deberta_v2_nli),
     "stsb": named("stsb-distilroberta-base", checkpoints.build_roberta),
-    "gte-multilingual-reranker": named(
-        "gte-multilingual-reranker-base", vendors_code.build_own_new
-    ),
+    "gte-multilingual-reranker": named("gte-multilingual-reranker-base", build_gte),
     "jina-reranker-v1": named("jina-reranker-v1-tiny-en", vendors_code.build_own_bert),
     "jina-reranker-v2": named(
         "jina-reranker-v2-base-multilingual", vendors_code.build_own_xlm_roberta
@@ -149,7 +148,6 @@ FAMILIES: dict[str, Callable[[Path], Path]] = {
 # What a caller says beside the name of the checkpoint.
 _TRUSTED = {"trust_remote_code": True}
 _OPTIONS: dict[str, dict[str, Any]] = {
-    "gte-multilingual-reranker": _TRUSTED,
     "jina-reranker-v1": _TRUSTED,
     "jina-reranker-v2": _TRUSTED,
     "nemotron-rerank": _TRUSTED,
