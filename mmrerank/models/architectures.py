@@ -6,7 +6,7 @@ Names are `config.model_type` of the text model, unless said otherwise.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mmrerank.heads import ClassifierParts
@@ -140,13 +140,18 @@ class Restatement:
 
     config: the class of that one's config. fields: those that are called otherwise there, computed
     from the vendor's config.json. left_out: fields of the vendor's that it does not have. holds:
-    whether it does so with the settings of a config.json; others need the vendor's code.
+    whether it does so with the settings of a config.json; others need the vendor's code. cls: the
+    class to load where the vendor's weights have names that transformers does not know. renamed:
+    those, one after the other; split: weights that stand for several, rows below each other.
     """
 
     config: str
     fields: Callable[[Mapping[str, Any]], dict[str, Any]]
     left_out: tuple[str, ...] = ()
     holds: Callable[[Mapping[str, Any]], bool] = lambda said: True
+    cls: str = ""
+    renamed: tuple[tuple[str, str], ...] = ()
+    split: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def _gemma2_fields(said: Mapping[str, Any]) -> dict[str, Any]:
@@ -187,9 +192,38 @@ def _is_published_gte(said: Mapping[str, Any]) -> bool:
     )
 
 
+# What the constructor of XLMRobertaFlashConfig takes for what config.json leaves out.
+_FLASH_DEFAULTS: dict[str, Any] = {
+    "vocab_size": 30522,
+    "max_position_embeddings": 512,
+    "type_vocab_size": 2,
+    "layer_norm_eps": 1e-12,
+    "pad_token_id": 1,
+    "bos_token_id": 0,
+    "eos_token_id": 2,
+}
+
+
+def _flash_fields(said: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: said.get(name, default) for name, default in _FLASH_DEFAULTS.items()}
+
+
+def _is_published_flash(said: Mapping[str, Any]) -> bool:
+    """An XLM-RoBERTa of the vendor's files, which says so in `auto_map` alone; with learned
+    positions, and with one set of weights for all tasks.
+    """
+    named = str((said.get("auto_map") or {}).get("AutoModelForSequenceClassification"))
+    return (
+        named.endswith("modeling_xlm_roberta.XLMRobertaForSequenceClassification")
+        and said.get("position_embedding_type", "absolute") == "absolute"
+        and not said.get("lora_adaptations")
+    )
+
+
 # By the first of `architectures`: model types of vendors are not unique. Read from the modeling
-# files gemma_model.py and modeling_minicpm_reranker.py of the BGE rerankers, and from modeling.py
-# of Alibaba-NLP/new-impl; what stands behind the last layer is in processors/.
+# files gemma_model.py and modeling_minicpm_reranker.py of the BGE rerankers, modeling.py of
+# Alibaba-NLP/new-impl and modeling_xlm_roberta.py, block.py, mha.py, mlp.py and embedding.py of
+# jina-reranker-v2; what stands behind the last layer is in processors/.
 RESTATED: dict[str, Restatement] = {
     "CostWiseGemmaForCausalLM": Restatement(
         "Gemma2Config",
@@ -216,5 +250,27 @@ RESTATED: dict[str, Restatement] = {
             *("unpad_inputs", "use_memory_efficient_attention"),  # how it is computed, not what
         ),
         holds=_is_published_gte,
+    ),
+    "XLMRobertaForSequenceClassification": Restatement(
+        "XLMRobertaConfig",
+        _flash_fields,
+        left_out=(
+            *("emb_pooler", "load_trained_adapters", "lora_adaptations", "lora_alpha"),
+            *("lora_dropout_p", "lora_main_params_trainable", "lora_rank", "use_flash_attn"),
+            *("matryoshka_dimensions", "position_embedding_type", "truncate_dim"),
+        ),
+        holds=_is_published_flash,
+        cls="XLMRobertaForSequenceClassification",
+        renamed=(
+            ("emb_ln.", "embeddings.LayerNorm."),
+            ("encoder.layers.", "encoder.layer."),
+            ("mixer.Wqkv.", "attention.self.Wqkv."),
+            ("mixer.out_proj.", "attention.output.dense."),
+            ("norm1.", "attention.output.LayerNorm."),
+            ("mlp.fc1.", "intermediate.dense."),
+            ("mlp.fc2.", "output.dense."),
+            ("norm2.", "output.LayerNorm."),
+        ),
+        split={"Wqkv": ("query", "key", "value")},
     ),
 }

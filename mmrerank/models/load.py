@@ -22,7 +22,12 @@ from mmrerank.models.older_transformers import (
     tensors_while_constructed,
 )
 from mmrerank.models.refusals import loading_error, refuse_unknown_quantization
-from mmrerank.models.restate import is_restated, quiet_where, restated_config
+from mmrerank.models.restate import (
+    is_restated,
+    quiet_where,
+    restated_config,
+    restated_weights,
+)
 from mmrerank.models.vendors_code import runs_vendors_code
 from mmrerank.specs import CheckpointFacts
 
@@ -181,7 +186,12 @@ def _load_model(
     cls = getattr(transformers, CLASS_FOR[config.model_type] if known else _AUTO_CLASS[task])
     if cls.__name__.startswith("Auto"):
         arguments["trust_remote_code"] = options.trust_remote_code
-    if options.trust_remote_code:
+    restated = restated_weights(folder, model=name)
+    if restated is not None:
+        cls, weights = restated
+        arguments = {**arguments, "use_safetensors": None, "state_dict": weights}
+        model, report = _from_pretrained(cls, None, config, arguments)
+    elif options.trust_remote_code:
         model, report = _load_vendors_model(cls, folder, config, arguments)
         if runs_vendors_code(model):
             complete_model(name, model)
@@ -205,7 +215,7 @@ def _load_vendors_model(
 
 
 def _from_pretrained(
-    cls: Any, folder: Path, config: Any, arguments: Mapping[str, Any]
+    cls: Any, folder: Path | None, config: Any, arguments: Mapping[str, Any]
 ) -> tuple[Any, Any]:
     model, report = cls.from_pretrained(
         folder, config=config, output_loading_info=True, **arguments

@@ -11,7 +11,7 @@ from torch import Tensor
 from mmrerank.errors import CheckpointError
 from mmrerank.specs.st_format import read_json
 
-__all__ = ["LinearWeights", "read_linear_weights"]
+__all__ = ["LinearWeights", "read_linear_weights", "read_weights"]
 
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = f"{WEIGHTS_FILE}.index.json"
@@ -47,6 +47,14 @@ def read_linear_weights(folder: Path, names: Sequence[str], *, model: str) -> li
     return layers
 
 
+def read_weights(folder: Path, *, model: str) -> dict[str, Tensor]:
+    """All weights of a folder by name, in the dtype they are stored in. For the arguments and the
+    error see `read_linear_weights`.
+    """
+    file_of = _files_by_key(folder, model)
+    return {key: _read(folder, file_of, key) for key in file_of}
+
+
 def _files_by_key(folder: Path, model: str) -> dict[str, str]:
     """Name of each weight -> the file that holds it."""
     index = read_json(folder / INDEX_FILE)
@@ -54,8 +62,8 @@ def _files_by_key(folder: Path, model: str) -> dict[str, str]:
         return {str(key): str(file) for key, file in index.get("weight_map", {}).items()}
     if not (folder / WEIGHTS_FILE).is_file():
         raise CheckpointError(
-            f"{model}: its score is read through layers that lie in {WEIGHTS_FILE}, and there is "
-            f"no such file and no {INDEX_FILE}. Weights in other formats are not read for that."
+            f"{model}: weights are read by name from {WEIGHTS_FILE}, and there is no such file "
+            f"and no {INDEX_FILE}. Weights in other formats are not read for that."
         )
     try:
         with safe_open(folder / WEIGHTS_FILE, framework="pt") as file:

@@ -9,11 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import transformers
+from torch import Tensor
 
 from mmrerank.models.architectures import RESTATED, Restatement
+from mmrerank.models.named_weights import read_weights
 from mmrerank.specs.st_format import read_json
 
-__all__ = ["is_restated", "quiet_where", "restated_config", "runs_as_restated"]
+__all__ = [
+    "is_restated",
+    "quiet_where",
+    "restated_config",
+    "restated_weights",
+    "runs_as_restated",
+]
 
 # What belongs to the vendor's classes, not to the architecture.
 _NOT_FIELDS = ("_name_or_path", "architectures", "auto_map", "model_type", "transformers_version")
@@ -61,6 +69,29 @@ def runs_as_restated(folder: Path) -> bool:
     said = read_json(folder / "config.json", default={})
     is_saved = said.get("model_type") in {config.model_type for config in configs if config}
     return is_saved or _restatement(said) is not None
+
+
+def restated_weights(folder: Path, *, model: str) -> tuple[Any, dict[str, Tensor]] | None:
+    """The class to load and its weights, where a folder's have names that transformers does not
+    know; None where it does.
+
+    model: how the user calls the checkpoint. Raises CheckpointError where files are missing.
+    """
+    restatement = _restatement(read_json(folder / "config.json", default={}))
+    if restatement is None or not restatement.cls:
+        return None
+    weights: dict[str, Tensor] = {}
+    for name, tensor in read_weights(folder, model=model).items():
+        for theirs, ours in restatement.renamed:
+            name = name.replace(theirs, ours)
+        joint = next((part for part in name.split(".") if part in restatement.split), None)
+        parts = restatement.split[joint] if joint else ()
+        if joint:
+            own = zip(parts, tensor.chunk(len(parts)), strict=True)
+            weights |= {name.replace(joint, part): rows.clone() for part, rows in own}
+        else:
+            weights[name] = tensor
+    return getattr(transformers, restatement.cls), weights
 
 
 @contextmanager

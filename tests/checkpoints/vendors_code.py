@@ -83,10 +83,13 @@ def build_own_bert(folder: Path, *, seed: int = 0) -> Path:
 
 
 def build_own_xlm_roberta(folder: Path, *, seed: int = 0) -> Path:
-    """Like jina-reranker-v2: no model_type, and a class with a name that transformers has too."""
+    """Like jina-reranker-v2, with other positions: no model_type, and a class with a name that
+    transformers has too.
+    """
     name = "XLMRobertaForSequenceClassification"
     names = _Names("", "XLMRobertaFlashConfig", name, name, "modeling_xlm_roberta")
-    return _build(folder, names, tok.make_xlm_roberta_tokenizer(), seed, use_flash_attn=True)
+    own = {"use_flash_attn": True, "position_embedding_type": "alibi"}
+    return _build(folder, names, tok.make_xlm_roberta_tokenizer(), seed, **own)
 
 
 def build_own_new(folder: Path, *, seed: int = 0) -> Path:

@@ -11,13 +11,13 @@ from typing import Any
 import mmrerank
 from tests import checkpoints
 from tests.checkpoints import layerwise, llm_rerankers, vendors_code
-from tests.checkpoints.gte import build_gte
 from tests.checkpoints.jina_v3 import build_jina_v3, build_jina_v35
 from tests.checkpoints.kalm import build_kalm
 from tests.checkpoints.lighton_lw import build_lighton_rerank_lw
 from tests.checkpoints.nemotron import build_nemotron
 from tests.checkpoints.nemotron_vl import build_nemotron_vl
 from tests.checkpoints.omni import build_qwen2_5_omni, build_qwen3_omni
+from tests.checkpoints.restated_encoders import build_gte, build_jina_v2
 
 __all__ = ["FAMILIES", "load_options", "named"]
 
@@ -128,9 +128,7 @@ FAMILIES: dict[str, Callable[[Path], Path]] = {
     "stsb": named("stsb-distilroberta-base", checkpoints.build_roberta),
     "gte-multilingual-reranker": named("gte-multilingual-reranker-base", build_gte),
     "jina-reranker-v1": named("jina-reranker-v1-tiny-en", vendors_code.build_own_bert),
-    "jina-reranker-v2": named(
-        "jina-reranker-v2-base-multilingual", vendors_code.build_own_xlm_roberta
-    ),
+    "jina-reranker-v2": named("jina-reranker-v2-base-multilingual", build_jina_v2),
     "nemotron-rerank": named("llama-nemotron-rerank-1b-v2", build_nemotron),
     "nemotron-rerank-vl": named("llama-nemotron-rerank-vl-1b-v2", build_nemotron_vl),
     "prism-reranker": named(
@@ -149,7 +147,6 @@ FAMILIES: dict[str, Callable[[Path], Path]] = {
 _TRUSTED = {"trust_remote_code": True}
 _OPTIONS: dict[str, dict[str, Any]] = {
     "jina-reranker-v1": _TRUSTED,
-    "jina-reranker-v2": _TRUSTED,
     "nemotron-rerank": _TRUSTED,
     "nemotron-rerank-vl": _TRUSTED,
     "rank-llama": {"processor": "rank-llama"},

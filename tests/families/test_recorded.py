@@ -76,8 +76,8 @@ def test_long_pairs_score_equally_under_another_name(
 
 
 def test_model_in_a_vendors_files_is_refused_by_its_familys_name(saved: Saved) -> None:
-    _, folder = saved("jina-reranker-v2")
-    with pytest.raises(CheckpointError, match=r"'jina-reranker-v2' .* trust_remote_code=True"):
+    _, folder = saved("jina-reranker-v1")
+    with pytest.raises(CheckpointError, match=r"'jina-reranker-v1' .* trust_remote_code=True"):
         _load(folder)
 
 
