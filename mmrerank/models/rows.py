@@ -24,7 +24,7 @@ def rows_of(spec: ProcessorSpec) -> str:
     """
     if spec.model.task == "seq2seq" or (spec.model.remote_code and not _configs(spec)):
         return "padded"
-    if not spec.match.model_types:
+    if not spec.match.model_types and not spec.model.remote_code:
         return "by architecture"
     words = [_of_type(name, spec) for name in _run_types(spec)]
     return " or ".join(dict.fromkeys(words))
