@@ -180,10 +180,14 @@ def _gte_fields(said: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_published_gte(said: Mapping[str, Any]) -> bool:
-    """Other settings of the vendor's class are computed otherwise: norms, scales, positions."""
+    """Other settings of the vendor's class are computed otherwise: norms, scales, positions.
+
+    What transformers 5 writes in the place of rope_scaling has another form.
+    """
     scaling = said.get("rope_scaling") or {"type": "ntk"}
     return (
-        said.get("layer_norm_type") == "layer_norm"
+        (bool(said.get("rope_scaling")) or "rope_parameters" not in said)
+        and said.get("layer_norm_type") == "layer_norm"
         and said.get("position_embedding_type") == "rope"
         and said.get("pack_qkv") is True
         and not said.get("logn_attention_scale")

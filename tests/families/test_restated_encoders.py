@@ -49,6 +49,10 @@ GTE = _Case(
         "rms": {"layer_norm_type": "rms_norm"},
         "absolute": {"position_embedding_type": "absolute"},
         "unpacked": {"pack_qkv": False},
+        "written by transformers 5": {
+            "rope_scaling": None,
+            "rope_parameters": {"factor": 8.0, "type": "ntk", "rope_theta": 20000},
+        },
         "mixed": {"rope_scaling": {"factor": 8.0, "type": "ntk", "mixed_b": 0.5}},
     },
 )
