@@ -13,9 +13,22 @@ class CopyableLock:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._counting = threading.Lock()
+        self._num_waiting = 0
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether somebody waits for it; whoever holds it may give way."""
+        return self._num_waiting > 0
 
     def __enter__(self) -> None:
+        if self._lock.acquire(blocking=False):
+            return
+        with self._counting:
+            self._num_waiting += 1
         self._lock.acquire()
+        with self._counting:
+            self._num_waiting -= 1
 
     def __exit__(
         self,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil, inf
+from itertools import accumulate
+from math import ceil
 
 from mmrerank.engine.budget import TokenBudget
 from mmrerank.engine.prefix_tree import PrefixTree
@@ -74,7 +75,8 @@ def pack_batches(
 
     num_prompts: the first rows of the tree, those that are scored; of the others nothing is
     computed. known: places that need no computing. wanted: places whose states the caller keeps.
-    num_lanes: batches that run side by side; there are as many in each, of about the same size.
+    num_lanes: batches that run side by side; there are as many in each, of about the same size, and
+    of half of it at the end, so that no lane waits long for the others.
     A segment is never split: one alone always fits.
     """
     rows_at: dict[int, list[int]] = {}
@@ -82,8 +84,8 @@ def pack_batches(
         rows_at.setdefault(leaf, []).append(row)
     needed = {place for leaf in rows_at for place in (*tree.chain(leaf), leaf)}
     computed = sorted(needed - set(known))
-    goal = _even_size(tree, computed, budget, num_lanes)
-    cuts = _cut(tree, budget, computed, rows_at, goal)
+    ends = _even_ends(tree, computed, budget, num_lanes)
+    cuts = _cut(tree, budget, computed, rows_at, ends)
     cuts = _stems_first(cuts, _last_uses(tree, cuts), num_lanes)
     last_use = _last_uses(tree, cuts)
     batches = []
@@ -108,16 +110,21 @@ def _cut(
     budget: TokenBudget,
     needed: Sequence[int],
     rows_at: dict[int, list[int]],
-    goal: float,
+    ends: Sequence[float],
 ) -> list[list[int]]:
-    """The places of each batch. goal: tokens of one, where the budget allows as many."""
+    """The places of each batch. ends: after how many tokens batches end where the budget allows as
+    many.
+    """
     cuts: list[list[int]] = []
     num_tokens = num_rows = num_before = 0
     for place in needed:
         segment = tree.segments[place]
         own_rows = len(rows_at.get(place, ()))
         is_full = budget.is_exceeded(num_tokens + segment.num_tokens, num_rows + own_rows)
-        is_even = num_before + segment.num_tokens / 2 > goal * len(cuts)
+        is_even = (
+            0 < len(cuts) <= len(ends)
+            and num_before + segment.num_tokens / 2 > (ends[len(cuts) - 1])
+        )
         if not cuts or (cuts[-1] and (is_full or is_even)):
             cuts.append([])
             num_tokens = num_rows = 0
@@ -128,19 +135,22 @@ def _cut(
     return cuts
 
 
-def _even_size(
+def _even_ends(
     tree: PrefixTree, places: Sequence[int], budget: TokenBudget, num_lanes: int
-) -> float:
-    """Tokens of a batch so that all lanes have as much to do; inf where there is one lane."""
+) -> list[float]:
+    """Where batches end so that all lanes have as much to do; none where there is one lane."""
     lengths = [tree.segments[place].num_tokens for place in places]
     num_tokens = sum(lengths)
     if num_lanes == 1 or num_tokens < num_lanes * _LEAST_TOKENS:
-        return inf
+        return []
     most = num_tokens if budget.max_tokens is None else budget.max_tokens
     # A batch may end half a segment behind the even size.
     room = max(most - max(lengths) / 2, most / 2, 1)
     num_batches = ceil(num_tokens / room / num_lanes) * num_lanes
-    return num_tokens / num_batches
+    size = num_tokens / num_batches
+    num_halved = num_lanes if num_batches > 2 * num_lanes and size >= 4 * _LEAST_TOKENS else 0
+    sizes = [size] * (num_batches - num_halved) + [size / 2] * (2 * num_halved)
+    return list(accumulate(sizes))
 
 
 def _stems_first(

@@ -21,22 +21,29 @@ from mmrerank.engine.packing import PackedBatch
 from mmrerank.errors import Stopped
 from mmrerank.locks import CopyableLock
 
-__all__ = ["Outcome", "rounds_of", "run_round"]
+__all__ = ["Outcome", "next_round", "run_round"]
 
-# (num_read, dim); TooLarge; Stopped; None where what it builds on is not there.
+# (num_read, dim); TooLarge; Stopped; None where it was not run: the round ended before, or what it
+# builds on is not there.
 Outcome: TypeAlias = Tensor | TooLarge | Stopped | None
 
-# Batches between two hand-overs of results, for each lane: more would make a caller wait longer for
-# the model, fewer leave lanes idle at the end of each round.
+# Batches that may run, for each lane, before another caller gets the model, and that may leave
+# something behind for later ones: at the end of a round lanes wait for each other.
 _BATCHES_A_LANE = 8
 
 
-def rounds_of(batches: Sequence[PackedBatch], device: Any) -> Iterator[Sequence[PackedBatch]]:
-    """Batches that are run between two hand-overs of results."""
+def next_round(batches: Sequence[PackedBatch], device: Any) -> Sequence[PackedBatch]:
+    """The first batches, those that are run before the states that they leave are sorted out."""
+    least = _least_of_round(device)
+    for number, batch in enumerate(batches):
+        if number >= least and (least == 1 or batch.keep):
+            return batches[:number]
+    return batches
+
+
+def _least_of_round(device: Any) -> int:
     num_lanes = lanes_on(device).num
-    size = num_lanes * _BATCHES_A_LANE if num_lanes > 1 else 1
-    for first in range(0, len(batches), size):
-        yield batches[first : first + size]
+    return num_lanes * _BATCHES_A_LANE if num_lanes > 1 else 1
 
 
 def run_round(
@@ -51,11 +58,12 @@ def run_round(
 ) -> list[Outcome]:
     """The outcomes of some batches, in their order; what later ones need is added to `past`.
 
-    lock: that of the model, held for the round. should_stop is asked before each batch.
+    lock: that of the model, held for the round, which ends early where another caller waits for it
+    or a batch does not fit into memory. should_stop is asked before each batch.
     """
     lanes = lanes_on(device)
     futures: list[Future[Outcome]] = []
-    gate = _Gate(should_stop)
+    gate = _Gate(should_stop, lock, _least_of_round(device))
     makers = [_makers_of(number, batches) for number in range(len(batches))]
     # What others wait for has nothing beside it, nor has what is all there is.
     alone = set().union(*makers) if len(batches) > 1 else {0}
@@ -65,13 +73,14 @@ def run_round(
         for other in makers[number]:
             if not isinstance(futures[other].result(), Tensor):
                 return None
-        if not gate.is_open():
+        if not gate.lets_through(number):
             return gate.stopped
         with gate.closing_on_error(), torch.inference_mode():
             made = attempt(
                 lambda: runner.run(work, batch, past, device), batch.num_tokens, len(batch.spans)
             )
         if isinstance(made, TooLarge):
+            gate.close()
             return made
         states, kept = made
         past.update(kept)
@@ -92,31 +101,40 @@ def _makers_of(number: int, batches: Sequence[PackedBatch]) -> set[int]:
 
 
 class _Gate:
-    """Asks the caller before each batch, one thread at a time, and lets none through after a yes or
-    an error.
+    """Asks the caller before each batch, one thread at a time, and lets none through after a yes,
+    an error, or when the model is wanted elsewhere and `least` batches had their turn.
 
     stopped: the exception of a caller who wants no more.
     """
 
-    def __init__(self, should_stop: ShouldStop) -> None:
+    def __init__(self, should_stop: ShouldStop, model: CopyableLock, least: int) -> None:
         self.stopped: Stopped | None = None
         self._should_stop = should_stop
-        self._has_failed = False
+        self._model = model
+        self._least = least
+        self._is_closed = False
         self._lock = threading.Lock()
 
-    def is_open(self) -> bool:
+    def close(self) -> None:
+        self._is_closed = True
+
+    def lets_through(self, number: int) -> bool:
+        """Whether a batch may run; number: its place in the round."""
         with self._lock:
-            if self.stopped is None and not self._has_failed:
+            if number >= self._least and self._model.is_wanted:
+                self.close()
+            if not self._is_closed:
                 try:
                     check(self._should_stop)
                 except Stopped as stopped:
                     self.stopped = stopped
-            return self.stopped is None and not self._has_failed
+                    self.close()
+            return not self._is_closed
 
     @contextmanager
     def closing_on_error(self) -> Iterator[None]:
         try:
             yield
         except BaseException:
-            self._has_failed = True
+            self.close()
             raise

@@ -30,7 +30,7 @@ from mmrerank.engine.prefix_cache import (
 from mmrerank.engine.prefix_tree import PrefixTree, build_tree, flat_tree
 from mmrerank.engine.probe import run_tokens
 from mmrerank.engine.report import PlanReport
-from mmrerank.engine.rounds import rounds_of, run_round
+from mmrerank.engine.rounds import next_round, run_round
 from mmrerank.engine.weights import fingerprint
 from mmrerank.errors import Stopped
 from mmrerank.locks import CopyableLock
@@ -111,7 +111,10 @@ class PackedEngine:
             place: prefix.part(call.tree.segments[place]) for place, prefix in call.known.items()
         }
         kept: dict[int, LayerStates] = {}
-        for batches in rounds_of(call.batches, device):
+        due: set[int] = set()
+        waiting: Sequence[PackedBatch] = call.batches
+        while waiting:
+            batches = next_round(waiting, device)
             outcomes = run_round(
                 self._runner, work, batches, past, device, lock=self._lock, should_stop=should_stop
             )
@@ -128,7 +131,15 @@ class PackedEngine:
                         self._prefixes.clear()
                     self._limit.shrink(outcome, device)
                     return
-            for place in (place for batch in batches for place in batch.drop):
+            in_round = list(zip(batches, outcomes, strict=True))
+            left = [batch for batch, outcome in in_round if outcome is None]
+            waiting = [*left, *waiting[len(batches) :]]
+            # A batch that was left may need what one behind it was to be the last to read.
+            needed = {place for batch in left for unit in batch.units for place in unit.past}
+            due |= {
+                place for batch, outcome in in_round if outcome is not None for place in batch.drop
+            }
+            for place in due - needed:
                 states_of_place = past.pop(place, None)
                 if place in wanted and states_of_place is not None:
                     kept[place] = states_of_place
