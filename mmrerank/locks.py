@@ -26,9 +26,11 @@ class CopyableLock:
             return
         with self._counting:
             self._num_waiting += 1
-        self._lock.acquire()
-        with self._counting:
-            self._num_waiting -= 1
+        try:
+            self._lock.acquire()
+        finally:  # an interrupt may end the waiting
+            with self._counting:
+                self._num_waiting -= 1
 
     def __exit__(
         self,

@@ -122,8 +122,7 @@ def _cut(
         own_rows = len(rows_at.get(place, ()))
         is_full = budget.is_exceeded(num_tokens + segment.num_tokens, num_rows + own_rows)
         is_even = (
-            0 < len(cuts) <= len(ends)
-            and num_before + segment.num_tokens / 2 > (ends[len(cuts) - 1])
+            0 < len(cuts) <= len(ends) and num_before + segment.num_tokens / 2 > ends[len(cuts) - 1]
         )
         if not cuts or (cuts[-1] and (is_full or is_even)):
             cuts.append([])

@@ -143,6 +143,7 @@ class PackedEngine:
                 states_of_place = past.pop(place, None)
                 if place in wanted and states_of_place is not None:
                     kept[place] = states_of_place
+            due &= needed
         with self._lock:
             # Somebody may have trained meanwhile: what was made with other weights is not kept.
             if weights is not None and weights == fingerprint(self._model):
