@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from mmrerank.engine.fused import FusedLayers
+from mmrerank.engine.fused import FastForwards, FusedBerts, FusedDecoders, FusedMLPs
 from mmrerank.engine.generate import build_writing_engine
 from mmrerank.engine.inputs import Positions
 from mmrerank.engine.interface import Engine, EngineCaches
@@ -17,6 +17,7 @@ from mmrerank.engine.linear import FastLinears
 from mmrerank.engine.media_states import TowerRunner
 from mmrerank.engine.packed import PackedRunner
 from mmrerank.engine.padded import PaddedRunner
+from mmrerank.engine.patches import FastPatches
 from mmrerank.engine.probe import ProbingEngine, gives_equal_states
 from mmrerank.engine.run import PackedEngine
 from mmrerank.engine.run_padded import PaddedEngine
@@ -76,21 +77,25 @@ def build_engine(
         return PaddedEngine(
             padded
         )  # its masks let it read both ways, and its modules do not say so
+    last_layer = _last_layer(text_model) if head.reads == "position" and not is_vendors else None
     linears = FastLinears(base, caches.max_weight_bytes)
+    if is_vendors:
+        fast = FastForwards(linears)
+    else:
+        fast = FastForwards(
+            linears, FastPatches(base), FusedMLPs(base), *_fused(text_model, last_layer)
+        )
     towers = None
     if base is not text_model:
         placeholders = {_KIND_OF_NUMBER[number]: token for token, number in token_types.items()}
-        towers = TowerRunner(base, text_model, placeholders, linears)
+        towers = TowerRunner(base, text_model, placeholders, fast)
     runner = PackedRunner(
         text_model,
         head,
         Positions(base, token_types, first=_first_position(text_model.config)),
         placeholder_ids=list(token_types),
-        last_layer=(
-            _last_layer(text_model) if head.reads == "position" and not is_vendors else None
-        ),
-        linears=linears,
-        fused=None if is_vendors else _fused(text_model),
+        last_layer=last_layer,
+        fast=fast,
     )
     shares = is_causal and head.reads == "position"
     packed = PackedEngine(model, runner, towers, shares=shares, caches=caches)
@@ -108,9 +113,13 @@ def _first_position(config: Any) -> int:
     return config.pad_token_id + 1 if config.model_type in COUNT_FROM_PADDING else 0
 
 
-def _fused(text_model: Any) -> FusedLayers | None:
-    is_bert = LAST_LAYER.get(text_model.config.model_type) == "bert"
-    return FusedLayers(text_model.encoder.layer) if is_bert else None
+def _fused(text_model: Any, last_layer: LastLayer | None) -> list[FusedBerts | FusedDecoders]:
+    kind = LAST_LAYER.get(text_model.config.model_type)
+    if kind == "bert":
+        return [FusedBerts(text_model.encoder.layer)]
+    if kind == "decoder":
+        return [FusedDecoders(text_model.layers[:-1] if last_layer else text_model.layers)]
+    return []
 
 
 def _last_layer(text_model: Any) -> LastLayer | None:

@@ -1,24 +1,52 @@
-"""Layers of the BERT kind with fewer passes over memory: what follows a product is done within it.
+"""Layers with fewer passes over memory: what follows a product is done within it.
 
-For the time of a batch GELU and the residual become parts of oneDNN's products.
+For the time of a batch activations, gates and residuals become parts of oneDNN's products. How the
+layers and MLPs of an architecture are put together is data in models/architectures.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
+from transformers.activations import GELUTanh, SiLUActivation
 
-from mmrerank.engine.linear import FastLinear, forwards_of
+from mmrerank.engine.decoder import decoder_layer, is_as_made, is_watched
+from mmrerank.engine.linear import Activation, FastLinear, FastLinears, forwards_of
+from mmrerank.models.architectures import MLPS, MLPParts
 
-__all__ = ["FusedLayers"]
+__all__ = ["FastForwards", "FusedBerts", "FusedDecoders", "FusedMLP", "FusedMLPs"]
 
 
-class FusedLayers:
+class Fused(Protocol):
+    """Parts of a model that run in another way within `installed`."""
+
+    def installed(self) -> AbstractContextManager[None]:
+        """Within it, and within `FastLinears.installed`, parts run so; others as they are."""
+
+
+class FastForwards:
+    """What stands in for a model's own forwards while it runs without gradients."""
+
+    def __init__(self, linears: FastLinears, *fused: Fused) -> None:
+        self.linears = linears
+        self._fused = fused
+
+    @contextmanager
+    def installed(self, device: Any) -> Iterator[None]:
+        """Within it the model's parts run so, whichever thread calls them."""
+        with ExitStack() as stack:
+            stack.enter_context(self.linears.installed(device))
+            for fused in self._fused:
+                stack.enter_context(fused.installed())
+            yield
+
+
+class FusedBerts:
     """layers: those of an encoder whose last layer is of the kind "bert" (last_layer.py)."""
 
     def __init__(self, layers: Sequence[Any]) -> None:
@@ -44,14 +72,15 @@ class FusedLayers:
 def _then_gelu(part: Any) -> Any:
     """Forward of a product and GELU; None where it is something else."""
     act: Any = part.intermediate_act_fn
-    if not _is_fusible(part) or getattr(act, "act", None) is not gelu:
+    if not _is_fusible(part, part.dense) or getattr(act, "act", None) is not gelu:
         return None
-    return part.dense.forward.then_gelu
+    product: FastLinear = part.dense.forward
+    return lambda states: product.then(states, "gelu")
 
 
 def _plus_residual(part: Any) -> Any:
     """Forward of a product, the residual and a norm; None where dropout or more stands between."""
-    if not _is_fusible(part):
+    if not _is_fusible(part, part.dense):
         return None
 
     def forward(states: Tensor, residual: Tensor) -> Tensor:
@@ -61,12 +90,114 @@ def _plus_residual(part: Any) -> Any:
     return forward
 
 
-def _is_fusible(part: nn.Module) -> bool:
+class FusedDecoders:
+    """layers: those of a model whose last layer is of the kind "decoder"; the last left out where
+    `LastLayer` has it.
+    """
+
+    def __init__(self, layers: Sequence[Any]) -> None:
+        self._layers = layers
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Within it, and within `FastLinears.installed`, layers run so; others stay as they are."""
+        found = [
+            layer
+            for layer in self._layers
+            if _is_fusible(layer, layer.self_attn.q_proj, layer.self_attn.o_proj)
+            and is_as_made(layer.self_attn)
+        ]
+        with forwards_of(found, [_decoder_forward(layer) for layer in found]):
+            yield
+
+
+def _decoder_forward(layer: Any) -> Any:
+    def forward(hidden_states: Tensor, *_: Any, **given: Any) -> Tensor:
+        return decoder_layer(
+            layer, hidden_states, given["packed"], given["position_embeddings"], places=None
+        )
+
+    return forward
+
+
+class FusedMLPs:
+    """The MLPs of a model, towers and language model, that `MLPS` lists."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._mlps = [
+            (module, MLPS[type(module).__name__])
+            for module in model.modules()
+            # A vendor's class of the same name may compute something else.
+            if type(module).__name__ in MLPS
+            and type(module).__module__.startswith("transformers.models.")
+        ]
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Within it, and within `FastLinears.installed`, MLPs run so; others stay as they are."""
+        found = {
+            mlp: forward
+            for mlp, parts in self._mlps
+            for forward in [_fused_mlp(mlp, parts)]
+            if forward is not None
+        }
+        with forwards_of(list(found), list(found.values())):
+            yield
+
+
+class FusedMLP:
+    """An MLP's forward: outer(activation(inner(states))), or outer(activation(gate) · inner)."""
+
+    def __init__(
+        self,
+        inner: FastLinear,
+        outer: FastLinear,
+        activation: Activation,
+        gate: FastLinear | None = None,
+    ) -> None:
+        self._inner, self._outer, self._gate = inner, outer, gate
+        self._activation = activation
+
+    def __call__(self, states: Tensor) -> Tensor:
+        """The MLP alone."""
+        return self._outer(self._within(states))
+
+    def plus(self, states: Tensor, added: Tensor) -> Tensor:
+        """The MLP and what is added to it."""
+        return self._outer.plus(self._within(states), added)
+
+    def _within(self, states: Tensor) -> Tensor:
+        if self._gate is None:
+            return self._inner.then(states, self._activation)
+        return self._inner.times(states, self._gate.then(states, self._activation))
+
+
+def _fused_mlp(mlp: Any, parts: MLPParts) -> FusedMLP | None:
+    names = [parts.inner, parts.outer, *([parts.gate] if parts.gate else [])]
+    linears = [getattr(mlp, name) for name in names]
+    activation = _activation_of(getattr(mlp, parts.act))
+    if activation is None or not _is_fusible(mlp, *linears):
+        return None
+    inner, outer, *gate = [linear.forward for linear in linears]
+    return FusedMLP(inner, outer, activation, *gate)
+
+
+def _activation_of(module: Any) -> Activation | None:
+    if is_watched(module):
+        return None
+    if isinstance(module, (nn.SiLU, SiLUActivation)):
+        return "silu"
+    return "gelu_tanh" if isinstance(module, GELUTanh) else None
+
+
+def _is_fusible(part: nn.Module, *products: Any) -> bool:
     """Whether nobody wants to see, or to change, what lies between the two."""
-    dense: Any = part.dense
-    is_fast = isinstance(vars(dense).get("forward"), FastLinear)
-    is_watched = bool(dense._forward_hooks or dense._forward_pre_hooks)
-    # In half precision one rounding less would show in scores, and little would be gained.
-    is_exact = dense.weight.dtype is torch.float32
-    is_free = not part.training and "forward" not in vars(part)
-    return is_fast and is_exact and is_free and not is_watched
+    if part.training or "forward" in vars(part):
+        return False
+    return all(
+        isinstance(vars(product).get("forward"), FastLinear)
+        # In half precision one rounding less would show in scores, and little would be gained.
+        and product.weight.dtype is torch.float32
+        and not is_watched(product)
+        for product in products
+    )

@@ -10,11 +10,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, TypeAlias
 
-import torch
 from torch import Tensor, nn
 
 from mmrerank.engine.absorbed import absorbed_attention_at, can_absorb
 from mmrerank.engine.attention import PackedPlan, attention_at
+from mmrerank.engine.decoder import (
+    decoder_layer,
+    dropout_of,
+    heads_of,
+    rotary_attention,
+    rotate,
+)
 from mmrerank.engine.linear import fast_linear
 
 __all__ = ["LastLayer", "LayerKind"]
@@ -59,12 +65,8 @@ def _decoder(
     position_embeddings: tuple[Tensor, Tensor],
     **__: Any,
 ) -> Tensor:
-    """Norm, attention with rotary positions, residual; norm, MLP, residual."""
-    normed = layer.input_layernorm(hidden_states)
-    mixed = _rotary_attention(layer.self_attn, places, normed, packed, position_embeddings)
-    hidden = hidden_states[:, places] + mixed
-    result: Tensor = hidden + layer.mlp(layer.post_attention_layernorm(hidden))
-    return result
+    """See `decoder_layer`."""
+    return decoder_layer(layer, hidden_states, packed, position_embeddings, places=places)
 
 
 def _gte(
@@ -77,41 +79,12 @@ def _gte(
     **__: Any,
 ) -> Tensor:
     """Attention with rotary positions, residual, norm; MLP, residual, norm."""
-    mixed = _rotary_attention(layer.self_attn, places, hidden_states, packed, position_embeddings)
-    hidden = hidden_states[:, places] + layer.post_attention_dropout(mixed)
+    attention = layer.self_attn
+    mixed = rotary_attention(attention, places, hidden_states, packed, position_embeddings)
+    mixed = layer.post_attention_dropout(attention.o_proj(mixed))
+    hidden = hidden_states[:, places] + mixed
     hidden = layer.post_attention_layernorm(hidden)
     result: Tensor = layer.post_mlp_layernorm(hidden + layer.post_mlp_dropout(layer.mlp(hidden)))
-    return result
-
-
-def _rotary_attention(
-    attention: Any,
-    places: Tensor,
-    states: Tensor,
-    packed: PackedPlan,
-    position_embeddings: tuple[Tensor, Tensor],
-) -> Tensor:
-    """(1, num_places, hidden_size), by three projections of what the layer reads and one behind."""
-    query = _heads(attention.q_proj(states[:, places]), attention.head_dim)
-    key = _heads(attention.k_proj(states), attention.head_dim)
-    value = _heads(attention.v_proj(states), attention.head_dim)
-    if isinstance(getattr(attention, "q_norm", None), nn.Module):
-        query, key = attention.q_norm(query), attention.k_norm(key)
-    cos, sin = position_embeddings
-    query = _rotate(query.transpose(1, 2), cos[:, places], sin[:, places])
-    key = _rotate(key.transpose(1, 2), cos, sin)
-    mixed = attention_at(
-        places,
-        attention,
-        query,
-        key,
-        value.transpose(1, 2),
-        packed=packed,
-        dropout=_dropout_of(attention),
-        scaling=attention.scaling,
-        sliding_window=_window_of(attention),
-    )
-    result: Tensor = attention.o_proj(mixed.flatten(2))
     return result
 
 
@@ -121,8 +94,8 @@ def _bert(
     """Attention, residual and norm; MLP, residual and norm."""
     attention = layer.attention.self
     key, value, size = attention.key, attention.value, attention.attention_head_size
-    query = _heads(attention.query(hidden_states[:, places]), size).transpose(1, 2)
-    options: Any = {"packed": packed, "dropout": _dropout_of(attention)}
+    query = heads_of(attention.query(hidden_states[:, places]), size).transpose(1, 2)
+    options: Any = {"packed": packed, "dropout": dropout_of(attention)}
     options["scaling"] = attention.scaling
     if can_absorb(places, hidden_states, key, value, packed):
         mixed = absorbed_attention_at(places, query, hidden_states, key, value, **options)
@@ -131,8 +104,8 @@ def _bert(
             places,
             attention,
             query,
-            _heads(key(hidden_states), size).transpose(1, 2),
-            _heads(value(hidden_states), size).transpose(1, 2),
+            heads_of(key(hidden_states), size).transpose(1, 2),
+            heads_of(value(hidden_states), size).transpose(1, 2),
             **options,
         )
     hidden = layer.attention.output(mixed.flatten(2), hidden_states[:, places])
@@ -153,41 +126,24 @@ def _modernbert(
     attention = layer.attn
     normed = layer.attn_norm(hidden_states)
     query, key, value = (
-        _heads(states, attention.head_dim).transpose(1, 2)
+        heads_of(states, attention.head_dim).transpose(1, 2)
         for states in _queries_keys_values(attention.Wqkv, normed, places)
     )
     cos, sin = position_embeddings
     mixed = attention_at(
         places,
         attention,
-        _rotate(query, cos[:, places], sin[:, places]),
-        _rotate(key, cos, sin),
+        rotate(query, cos[:, places], sin[:, places]),
+        rotate(key, cos, sin),
         value,
         packed=packed,
-        dropout=_dropout_of(attention),
+        dropout=dropout_of(attention),
         scaling=attention.head_dim**-0.5,
         sliding_window=attention.sliding_window,
     )
     hidden = hidden_states[:, places] + attention.out_drop(attention.Wo(mixed.flatten(2)))
     result: Tensor = hidden + layer.mlp(layer.mlp_norm(hidden))
     return result
-
-
-def _window_of(attention: Any) -> int | None:
-    """Some architectures ask the config at each call, the others have it decided layer by layer."""
-    window: int | None = getattr(
-        attention, "sliding_window", getattr(attention.config, "sliding_window", None)
-    )
-    return window
-
-
-def _dropout_of(attention: Any) -> float:
-    """Share of attention weights left out in training, by whichever name a layer has for it."""
-    if not attention.training:
-        return 0.0
-    if hasattr(attention, "attention_dropout"):
-        return float(attention.attention_dropout)
-    return float(attention.dropout.p)
 
 
 def _queries_keys_values(
@@ -210,15 +166,3 @@ _FORWARDS: dict[LayerKind, Forward] = {
     "gte": _gte,
     "modernbert": _modernbert,
 }
-
-
-def _heads(states: Tensor, head_dim: int) -> Tensor:
-    """(1, tokens, heads · head_dim) -> (1, tokens, heads, head_dim)."""
-    return states.view(*states.shape[:2], -1, head_dim)
-
-
-def _rotate(states: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Rotary positions. states: (1, heads, tokens, head_dim); cos, sin: (1, tokens, head_dim)."""
-    cos, sin = cos.unsqueeze(1), sin.unsqueeze(1)
-    first, second = states.chunk(2, dim=-1)
-    return states * cos + torch.cat([-second, first], dim=-1) * sin

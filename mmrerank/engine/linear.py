@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
-from typing import Any
+from functools import cache, partial
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, linear
+from torch.nn.functional import gelu, linear, silu
 
-__all__ = ["FastLinear", "FastLinears", "fast_linear", "forwards_of"]
+__all__ = ["Activation", "FastLinear", "FastLinears", "fast_linear", "forwards_of"]
+
+# GELU exactly, GELU by tanh, SiLU: what oneDNN computes within a product, and torch behind it.
+Activation: TypeAlias = Literal["gelu", "gelu_tanh", "silu"]
 
 # Below so many rows the libraries are alike, and some heads have a single row.
 _LEAST_ROWS = 16
+
+
+_ACTIVATIONS: dict[Activation, tuple[str, str, Callable[[Tensor], Tensor]]] = {
+    "gelu": ("gelu", "none", gelu),
+    "gelu_tanh": ("gelu", "tanh", partial(gelu, approximate="tanh")),
+    "silu": ("swish", "", silu),
+}
 
 
 class FastLinear:
@@ -28,23 +38,32 @@ class FastLinear:
         """The product alone."""
         return fast_linear(states, self._layer.weight, self._layer.bias, self._ordered)
 
-    def then_gelu(self, states: Tensor) -> Tensor:
-        """GELU (the exact one) of the product, in one pass."""
+    def then(self, states: Tensor, activation: Activation) -> Tensor:
+        """The activation of the product, in one pass."""
         weight, bias = self._layer.weight, self._layer.bias
+        name, variant, by_torch = _ACTIVATIONS[activation]
         if not _is_quicker(states, weight):
-            return gelu(linear(states, weight, bias))
+            return by_torch(linear(states, weight, bias))
         result: Tensor = torch.ops.mkldnn._linear_pointwise.default(
-            states, self._given, bias, "gelu", [], "none"
+            states, self._given, bias, name, [], variant
         )
         return result
 
     def plus(self, states: Tensor, added: Tensor) -> Tensor:
         """The product and what is added to it, in one pass."""
-        weight, bias = self._layer.weight, self._layer.bias
-        if not _is_quicker(states, weight):
-            return linear(states, weight, bias) + added
+        if not _is_quicker(states, self._layer.weight):
+            return linear(states, self._layer.weight, self._layer.bias) + added
+        return self._with(states, added, "add")
+
+    def times(self, states: Tensor, factors: Tensor) -> Tensor:
+        """The product, number by number times factors of its shape, in one pass."""
+        if not _is_quicker(states, self._layer.weight):
+            return linear(states, self._layer.weight, self._layer.bias) * factors
+        return self._with(states, factors, "mul")
+
+    def _with(self, states: Tensor, other: Tensor, operation: str) -> Tensor:
         result: Tensor = torch.ops.mkldnn._linear_pointwise.binary(
-            states, added, self._given, bias, "add"
+            states, other, self._given, self._layer.bias, operation
         )
         return result
 

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from mmrerank.engine.budget import TokenBudget
+from mmrerank.engine.fused import FastForwards
 from mmrerank.engine.inputs import join_features, to_device
 from mmrerank.engine.lanes import lanes_on
-from mmrerank.engine.linear import FastLinears
 from mmrerank.engine.memory import TokenLimit, TooLarge, attempt
 from mmrerank.prompting import MediaFeature
 from mmrerank.types import MediaKey
@@ -58,8 +58,8 @@ class TowerRunner:
 
     So no tower is called by its name: whatever a family does between pixels and embeddings is done.
 
-    model: what holds towers and language model. placeholders: modality -> id of its token. linears:
-    how to run the model's products.
+    model: what holds towers and language model. placeholders: modality -> id of its token. fast:
+    how to run the model's parts.
     """
 
     def __init__(
@@ -67,12 +67,12 @@ class TowerRunner:
         model: Any,
         language_model: nn.Module,
         placeholders: Mapping[str, int],
-        linears: FastLinears,
+        fast: FastForwards,
     ) -> None:
         self._model = model
         self._language_model = language_model
         self._placeholders = placeholders
-        self._linears = linears
+        self._fast = fast
         self._limit = TokenLimit()
 
     def run(self, features: Sequence[MediaFeature], device: Any) -> dict[MediaKey, MediaState]:
@@ -118,7 +118,7 @@ class TowerRunner:
             with torch.inference_mode():
                 return attempt(lambda: self._run(batch, device), num_tokens, len(batch))
 
-        with self._stopping_at_language_model(), self._linears.installed(device):
+        with self._stopping_at_language_model(), self._fast.installed(device):
             futures = [lanes.start(partial(run, batch)) for batch in batches]
             wait(futures)
         return [future.result() for future in futures]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from mmrerank.engine.attention import PACKED, LayerStates, PackedPlan
-from mmrerank.engine.fused import FusedLayers
+from mmrerank.engine.fused import FastForwards
 from mmrerank.engine.inputs import Positions, to_device
 from mmrerank.engine.last_layer import LastLayer
-from mmrerank.engine.linear import FastLinears
 from mmrerank.engine.media_states import MediaState
 from mmrerank.engine.packing import PackedBatch
 from mmrerank.engine.prefix_tree import PrefixTree, Segment
@@ -40,8 +39,8 @@ class PackedRunner:
     """Runs a batch of a prefix tree and reads the states that the head wants.
 
     text_model: the transformer that reads embeddings, without towers and head. placeholder_ids: the
-    tokens that media stand at. last_layer: how to spare what no score needs, or None. linears,
-    fused: how to run the products of the model without gradients, and what follows them.
+    tokens that media stand at. last_layer: how to spare what no score needs, or None. fast: how to
+    run the parts of the model without gradients.
     """
 
     def __init__(
@@ -52,8 +51,7 @@ class PackedRunner:
         *,
         placeholder_ids: Sequence[int],
         last_layer: LastLayer | None,
-        linears: FastLinears,
-        fused: FusedLayers | None = None,
+        fast: FastForwards,
     ) -> None:
         self.module: nn.Module = text_model
         self._model: Any = text_model
@@ -61,8 +59,7 @@ class PackedRunner:
         self._positions = positions
         self._placeholder_ids = np.asarray(sorted(placeholder_ids), dtype=np.int64)
         self._last_layer = last_layer
-        self.linears = linears
-        self._fused = fused
+        self._fast = fast
 
     def run(
         self, work: Work, batch: PackedBatch, past: Mapping[int, LayerStates], device: Any
@@ -90,14 +87,13 @@ class PackedRunner:
         with packed_attention_of(self._model.config), last_layer:
             yield
 
-    @contextmanager
-    def fast(self, device: Any) -> Iterator[None]:
+    def fast(self, device: Any) -> AbstractContextManager[None]:
         """Within it, and without gradients, layers run by the quicker library."""
-        with (
-            self.linears.installed(device),
-            self._fused.installed() if self._fused else nullcontext(),
-        ):
-            yield
+        return self._fast.installed(device)
+
+    def forget_weights(self) -> None:
+        """The weights have changed, maybe in a way that torch does not count."""
+        self._fast.linears.clear()
 
     def _forward(self, work: Work, plan: PackedPlan, device: Any) -> Tensor:
         """(num_tokens, hidden_size), or (num_read, hidden_size) where the last layer is spared."""

@@ -239,7 +239,7 @@ class PackedEngine:
         if now is None or now != self._fingerprint:
             self._media.clear()
             self._prefixes.clear()
-            self._runner.linears.clear()
+            self._runner.forget_weights()
             self._fingerprint = now
 
     def _media_states(self, features: Features, device: Any) -> dict[MediaKey, MediaState]:

@@ -19,10 +19,12 @@ __all__ = [
     "DECODER_SCALE",
     "LAST_LAYER",
     "MEDIA_TYPES",
+    "MLPS",
     "NEVER_PACKED",
     "PACKED",
     "PACKED_WITH_MEDIA",
     "RESTATED",
+    "MLPParts",
     "Restatement",
 ]
 
@@ -100,6 +102,33 @@ LAST_LAYER: dict[str, Literal["decoder", "bert", "gte", "modernbert"]] = {
     "modernbert": "modernbert",
 }
 
+
+@dataclass(frozen=True, slots=True)
+class MLPParts:
+    """Names of a module's parts: outer(act(inner(x))), or outer(act(gate(x)) * inner(x))."""
+
+    inner: str
+    act: str
+    outer: str
+    gate: str = ""
+
+
+# By class name: MLPs that are no more than that, but for dropout in training.
+MLPS: dict[str, MLPParts] = {
+    **dict.fromkeys(
+        (
+            *("GemmaMLP", "GteMLP", "LlamaMLP", "MistralMLP"),
+            *("Qwen2MLP", "Qwen2_5OmniMLP", "Qwen2_5_VLMLP"),
+            *("Qwen3MLP", "Qwen3MoeMLP", "Qwen3OmniMoeThinkerTextMLP", "Qwen3VLTextMLP"),
+        ),
+        MLPParts("up_proj", "act_fn", "down_proj", gate="gate_proj"),
+    ),
+    **dict.fromkeys(
+        ("Qwen3OmniMoeVisionMLP", "Qwen3VLVisionMLP"),
+        MLPParts("linear_fc1", "act_fn", "linear_fc2"),
+    ),
+    "VisionMlp": MLPParts("fc1", "act", "fc2"),
+}
 
 # By class name. A class that is not here runs whole, in padded rows.
 CLASSIFIERS: dict[str, ClassifierParts] = {

@@ -12,7 +12,7 @@ from transformers.activations import ACT2FN
 
 from mmrerank.engine import TokenBudget
 from mmrerank.engine.attention import PackedPlan
-from mmrerank.engine.fused import FusedLayers
+from mmrerank.engine.fused import FusedBerts
 from mmrerank.engine.linear import FastLinears, _dtypes
 from mmrerank.engine.packed import packed_attention_of
 from mmrerank.engine.packing import pack_batches
@@ -38,7 +38,7 @@ def states(encoder: Any, *, is_fused: bool) -> Tensor:
         torch.inference_mode(),
         packed_attention_of(encoder.config),
         linears.installed("cpu") if is_fused else nullcontext(),
-        FusedLayers(encoder.encoder.layer).installed() if is_fused else nullcontext(),
+        FusedBerts(encoder.encoder.layer).installed() if is_fused else nullcontext(),
     ):
         found: Tensor = encoder(
             input_ids=ids, position_ids=positions, use_cache=False, packed=PackedPlan(batch, {})
@@ -51,7 +51,7 @@ def num_fused(encoder: Any) -> int:
     """Parts that would run so."""
     linears = FastLinears(encoder, 1 << 30)
     parts = [m for m in encoder.modules() if type(m) is not torch.nn.Linear]
-    with linears.installed("cpu"), FusedLayers(encoder.encoder.layer).installed():
+    with linears.installed("cpu"), FusedBerts(encoder.encoder.layer).installed():
         return sum("forward" in vars(part) for part in parts)
 
 

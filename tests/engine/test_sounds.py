@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from mmrerank.engine.fused import FastForwards
 from mmrerank.engine.linear import FastLinears
 from mmrerank.engine.media_states import TowerRunner
 from tests.engine._architectures import model_of, tokens_of_sound
@@ -16,8 +17,8 @@ from tests.engine._media import PLACEHOLDERS, Medium, sounds
 def _states(sounds_together: list[Medium]) -> list[torch.Tensor]:
     model: Any = model_of("qwen3_omni_moe_text")
     placeholders = {"audio": PLACEHOLDERS["audio"]}
-    linears = FastLinears(model.base_model, 1 << 30)
-    runner = TowerRunner(model.base_model, model.get_decoder(), placeholders, linears)
+    fast = FastForwards(FastLinears(model.base_model, 1 << 30))
+    runner = TowerRunner(model.base_model, model.get_decoder(), placeholders, fast)
     found = runner.run([sound.feature for sound in sounds_together], "cpu")
     return [found[sound.key].embeds for sound in sounds_together]
 
