@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
+from time import perf_counter
 from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, linear, silu
 
-__all__ = ["Activation", "FastLinear", "FastLinears", "fast_linear", "forwards_of"]
+__all__ = ["Activation", "FastLinear", "FastLinears", "fast_linear", "forwards_of", "is_helped"]
 
 # GELU exactly, GELU by tanh, SiLU: what oneDNN computes within a product, and torch behind it.
 Activation: TypeAlias = Literal["gelu", "gelu_tanh", "silu"]
 
 # Below so many rows the libraries are alike, and some heads have a single row.
 _LEAST_ROWS = 16
+
+_HALVES = (torch.bfloat16, torch.float16)
+# To widen what goes in and to round what comes out takes a tenth of a product.
+_CLEARLY = 1.25
+_NUM_TRIALS = 12
 
 
 _ACTIVATIONS: dict[Activation, tuple[str, str, Callable[[Tensor], Tensor]]] = {
@@ -92,7 +99,7 @@ class FastLinears:
     @property
     def num_bytes(self) -> int:
         """Bytes of the weights that are held in oneDNN's order."""
-        return sum(layer.weight.nbytes for layer in self._ordered)
+        return sum(map(_num_bytes, self._ordered))
 
     def clear(self) -> None:
         """Forget all weights, for changes that torch does not count."""
@@ -101,10 +108,12 @@ class FastLinears:
     @contextmanager
     def installed(self, device: Any) -> Iterator[None]:
         """Within it each layer's forward is a FastLinear, whichever thread calls it."""
-        layers = self._layers() if torch.device(device).type == "cpu" and _dtypes() else []
-        fits = sum(layer.weight.nbytes for layer in layers) <= self._max_bytes
+        layers = self._layers() if torch.device(device).type == "cpu" else []
+        fits = sum(map(_num_bytes, layers)) <= self._max_bytes
+        may_order = fits and _has_onednn()
         forwards = [
-            FastLinear(layer, self._ordered_weight(layer) if fits else None) for layer in layers
+            FastLinear(layer, self._ordered_weight(layer) if may_order else None)
+            for layer in layers
         ]
         with forwards_of(layers, forwards):
             yield
@@ -116,7 +125,7 @@ class FastLinears:
             for module in self._model.modules()
             if type(module) is nn.Linear
             and "forward" not in module.__dict__
-            and module.weight.dtype in _dtypes()
+            and is_helped(module.weight.dtype)
             and module.weight.device.type == "cpu"
         ]
 
@@ -128,7 +137,10 @@ class FastLinears:
         known = self._ordered.get(layer)
         if known is None or known[0] != made_of:
             with torch.inference_mode():
-                known = made_of, torch.ops.mkldnn._reorder_linear_weight(weight.detach())
+                given = weight.detach()
+                if _is_widened(weight.dtype):
+                    given = given.float()
+                known = made_of, torch.ops.mkldnn._reorder_linear_weight(given)
             self._ordered[layer] = known
         return known[1]
 
@@ -151,17 +163,31 @@ def forwards_of(modules: Sequence[nn.Module], forwards: Sequence[Any]) -> Iterat
 def fast_linear(
     states: Tensor, weight: Tensor, bias: Tensor | None, ordered: Tensor | None = None
 ) -> Tensor:
-    """torch's `linear`, by oneDNN where that is quicker. ordered: the weight in oneDNN's order."""
+    """torch's `linear`, by oneDNN or in float32 where that is quicker.
+
+    ordered: the weight in oneDNN's order, and in float32 where that is how it is multiplied.
+    """
     if not _is_quicker(states, weight):
         return linear(states, weight, bias)
-    given = weight if ordered is None else ordered
-    result: Tensor = torch.ops.mkldnn._linear_pointwise.default(states, given, bias, "none", [], "")
+    if not _is_widened(weight.dtype):
+        return _by_onednn(states, weight if ordered is None else ordered, bias)
+    wide_bias = None if bias is None else bias.float()
+    if ordered is None:
+        product = linear(states.float(), weight.float(), wide_bias)
+    else:
+        product = _by_onednn(states.float(), ordered, wide_bias)
+    return product.to(states.dtype)
+
+
+def _by_onednn(states: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    operation: Any = torch.ops.mkldnn._linear_pointwise.default
+    result: Tensor = operation(states, weight, bias, "none", [], "")
     return result
 
 
 def _is_quicker(states: Tensor, weight: Tensor) -> bool:
     return (
-        weight.dtype in _dtypes()
+        is_helped(weight.dtype)
         and weight.dtype is states.dtype
         and states.numel() >= _LEAST_ROWS * weight.shape[1]
         and states.device.type == "cpu"
@@ -175,10 +201,47 @@ def _has_onednn() -> bool:
     return has_op and torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
+def _is_widened(dtype: torch.dtype) -> bool:
+    return dtype in _HALVES and dtype in _widened()
+
+
+def _num_bytes(layer: nn.Linear) -> int:
+    """Of its weight in the order and the precision that it is multiplied in."""
+    weight = layer.weight
+    return 4 * weight.numel() if _is_widened(weight.dtype) else weight.nbytes
+
+
 @cache
-def _dtypes() -> frozenset[torch.dtype]:
-    """Numbers that oneDNN multiplies quicker on this processor; none where it is not at hand."""
-    if not _has_onednn():
-        return frozenset()
-    has_bfloat16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return frozenset([torch.float32, *([torch.bfloat16] if has_bfloat16 else [])])
+def is_helped(dtype: torch.dtype) -> bool:
+    """Whether products of such weights are quicker on this processor than torch's `linear`."""
+    if dtype is torch.float32:
+        return _has_onednn()
+    if dtype not in _HALVES:
+        return False
+    has_bfloat16 = _has_onednn() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return dtype in _widened() or (dtype is torch.bfloat16 and has_bfloat16)
+
+
+@cache
+def _widened() -> frozenset[torch.dtype]:
+    """Half precision that this processor multiplies quicker when it is made float32 first.
+
+    Many have no units for it, and some have slow ones. Each product is rounded as before: its sums
+    are float32 either way.
+    """
+    least_s = dict.fromkeys((torch.float32, *_HALVES), math.inf)
+    for _ in range(_NUM_TRIALS):  # in turns, so that what else runs slows them all
+        for dtype, before_s in least_s.items():
+            least_s[dtype] = min(before_s, _time_of_product(dtype))
+    return frozenset(
+        dtype for dtype in _HALVES if least_s[dtype] > _CLEARLY * least_s[torch.float32]
+    )
+
+
+def _time_of_product(dtype: torch.dtype) -> float:
+    """Seconds."""
+    with torch.inference_mode():
+        states, weight = torch.ones(256, 512, dtype=dtype), torch.ones(512, 512, dtype=dtype)
+        start_s = perf_counter()
+        linear(states, weight)
+        return perf_counter() - start_s

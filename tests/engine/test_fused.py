@@ -13,7 +13,7 @@ from transformers.activations import ACT2FN
 from mmrerank.engine import TokenBudget
 from mmrerank.engine.attention import PackedPlan
 from mmrerank.engine.fused import FusedBerts
-from mmrerank.engine.linear import FastLinears, _dtypes
+from mmrerank.engine.linear import FastLinears, is_helped
 from mmrerank.engine.packed import packed_attention_of
 from mmrerank.engine.packing import pack_batches
 from mmrerank.engine.prefix_tree import flat_tree
@@ -60,7 +60,7 @@ def test_states_equal_those_of_the_layers_themselves(name: str) -> None:
     encoder = encoder_of(name)
     expected = states(encoder, is_fused=False)
     torch.testing.assert_close(states(encoder, is_fused=True), expected, atol=1e-5, rtol=1e-5)
-    assert num_fused(encoder) == (3 * len(encoder.encoder.layer) if _dtypes() else 0)
+    assert num_fused(encoder) == (3 * len(encoder.encoder.layer) if is_helped(torch.float32) else 0)
 
 
 def test_other_activations_are_run_as_they_are() -> None:
@@ -69,7 +69,7 @@ def test_other_activations_are_run_as_they_are() -> None:
         layer.intermediate.intermediate_act_fn = ACT2FN["gelu_new"]
     expected = states(encoder, is_fused=False)
     torch.testing.assert_close(states(encoder, is_fused=True), expected, atol=1e-5, rtol=1e-5)
-    assert num_fused(encoder) == (2 * len(encoder.encoder.layer) if _dtypes() else 0)
+    assert num_fused(encoder) == (2 * len(encoder.encoder.layer) if is_helped(torch.float32) else 0)
 
 
 def test_half_precision_is_rounded_as_the_layers_round_it() -> None:

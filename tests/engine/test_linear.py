@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from mmrerank.engine.linear import FastLinears, _dtypes
+from mmrerank.engine import linear as linear_module
+from mmrerank.engine.linear import _ACTIVATIONS, FastLinear, FastLinears, is_helped
 
 ROOMY = 1 << 30
 ROWS = [1, 15, 16, 200]
@@ -44,6 +46,55 @@ def test_gives_what_torch_gives(dtype: torch.dtype, num_rows: int, max_bytes: in
     assert (found - model(states)).abs().max() <= TOLERANCE[dtype]
 
 
+@pytest.fixture(params=["as they are", "in float32"])
+def half_precision(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[bool]:
+    """Products of halves, as on either kind of processor. Whether they are made float32."""
+    is_widened = request.param == "in float32"
+    found = frozenset(linear_module._HALVES if is_widened else ())
+    monkeypatch.setattr(linear_module, "_widened", lambda: found)
+    is_helped.cache_clear()
+    yield is_widened
+    is_helped.cache_clear()
+
+
+@pytest.mark.parametrize("max_bytes", [0, ROOMY])
+@pytest.mark.parametrize("num_rows", ROWS)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_halves_give_what_torch_gives_on_any_processor(
+    half_precision: bool, dtype: torch.dtype, num_rows: int, max_bytes: int
+) -> None:
+    model, states = model_of(dtype), torch.randn(1, num_rows, 48).to(dtype)
+    linears = FastLinears(model, max_bytes)
+    found = fast(model, states, linears)
+    assert found.dtype is dtype
+    assert (found - model(states)).abs().max() <= TOLERANCE[dtype]
+    if half_precision and max_bytes and is_helped(torch.float32):
+        assert linears.num_bytes == 4 * (48 * 64 + 64 * 32)
+
+
+def test_halves_that_a_processor_multiplies_slowly_are_made_float32(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    times_s = {torch.float32: 1.0, torch.bfloat16: 1.1, torch.float16: 6.0}
+    monkeypatch.setattr(linear_module, "_time_of_product", times_s.__getitem__)
+    assert linear_module._widened.__wrapped__() == {torch.float16}
+
+
+@pytest.mark.parametrize("num_rows", ROWS)
+@pytest.mark.parametrize("activation", _ACTIVATIONS)
+def test_what_follows_a_product_is_done_within_it(activation: Any, num_rows: int) -> None:
+    layer, states, other = model_of()[0], torch.randn(1, num_rows, 48), torch.randn(1, num_rows, 64)
+    forward = FastLinear(layer, None)
+    with torch.inference_mode():
+        product = layer(states)
+        then = _ACTIVATIONS[activation][2](product)
+        torch.testing.assert_close(forward.then(states, activation), then, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(forward.plus(states, other), product + other)
+        torch.testing.assert_close(forward.times(states, other), product * other)
+
+
 def test_sees_a_weight_that_was_changed_in_place() -> None:
     model = model_of()
     linears, states = FastLinears(model, ROOMY), torch.randn(1, 40, 48)
@@ -72,7 +123,7 @@ def test_keeps_weights_only_where_all_fit() -> None:
     for max_bytes, expected in ((num_bytes, num_bytes), (num_bytes - 1, 0)):
         linears = FastLinears(model, max_bytes)
         fast(model, states, linears)
-        assert linears.num_bytes == (expected if _dtypes() else 0)
+        assert linears.num_bytes == (expected if is_helped(torch.float32) else 0)
 
 
 def test_leaves_the_model_as_it_was() -> None:
