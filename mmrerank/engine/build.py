@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from torch import nn
-
 from mmrerank.engine.fused import FastForwards, FusedBerts, FusedDecoders, FusedMLPs
 from mmrerank.engine.generate import build_writing_engine
 from mmrerank.engine.inputs import Positions
@@ -82,9 +80,7 @@ def build_engine(
     if is_vendors:
         fast = FastForwards(linears)
     else:
-        fast = FastForwards(
-            linears, FastPatches(base), FusedMLPs(base), *_fused(text_model, last_layer)
-        )
+        fast = FastForwards(linears, FastPatches(base), FusedMLPs(base), *_fused(text_model))
     towers = None
     if base is not text_model:
         placeholders = {_KIND_OF_NUMBER[number]: token for token, number in token_types.items()}
@@ -113,18 +109,15 @@ def _first_position(config: Any) -> int:
     return config.pad_token_id + 1 if config.model_type in COUNT_FROM_PADDING else 0
 
 
-def _fused(text_model: Any, last_layer: LastLayer | None) -> list[FusedBerts | FusedDecoders]:
+def _fused(text_model: Any) -> list[FusedBerts | FusedDecoders]:
     kind = LAST_LAYER.get(text_model.config.model_type)
     if kind == "bert":
-        return [FusedBerts(text_model.encoder.layer)]
+        return [FusedBerts(text_model)]
     if kind == "decoder":
-        return [FusedDecoders(text_model.layers[:-1] if last_layer else text_model.layers)]
+        return [FusedDecoders(text_model)]
     return []
 
 
 def _last_layer(text_model: Any) -> LastLayer | None:
     kind = LAST_LAYER.get(text_model.config.model_type)
-    if kind is None:
-        return None
-    layers: nn.ModuleList = text_model.encoder.layer if kind == "bert" else text_model.layers
-    return LastLayer(layers[-1], kind)
+    return None if kind is None else LastLayer(text_model, kind)

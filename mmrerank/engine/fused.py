@@ -6,7 +6,7 @@ layers and MLPs of an architecture are put together is data in models/architectu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Protocol
 
@@ -16,8 +16,9 @@ from torch.nn.functional import gelu
 from transformers.activations import GELUTanh, SiLUActivation
 
 from mmrerank.engine.decoder import decoder_layer, is_as_made, is_watched
+from mmrerank.engine.last_layer import layers_of
 from mmrerank.engine.linear import Activation, FastLinear, FastLinears, forwards_of
-from mmrerank.models.architectures import MLPS, MLPParts
+from mmrerank.models.architectures import MLPS
 
 __all__ = ["FastForwards", "FusedBerts", "FusedDecoders", "FusedMLP", "FusedMLPs"]
 
@@ -47,17 +48,17 @@ class FastForwards:
 
 
 class FusedBerts:
-    """layers: those of an encoder whose last layer is of the kind "bert" (last_layer.py)."""
+    """text_model: an encoder whose layers are of the kind "bert" (last_layer.py)."""
 
-    def __init__(self, layers: Sequence[Any]) -> None:
-        self._layers = layers
+    def __init__(self, text_model: Any) -> None:
+        self._text_model = text_model
 
     @contextmanager
     def installed(self) -> Iterator[None]:
         """Within it, and within `FastLinears.installed`, layers run so; others stay as they are."""
         found = {
             part: forward
-            for layer in self._layers
+            for layer in layers_of(self._text_model, "bert")
             for part, forward in (
                 (layer.intermediate, _then_gelu(layer.intermediate)),
                 (layer.attention.output, _plus_residual(layer.attention.output)),
@@ -91,19 +92,17 @@ def _plus_residual(part: Any) -> Any:
 
 
 class FusedDecoders:
-    """layers: those of a model whose last layer is of the kind "decoder"; the last left out where
-    `LastLayer` has it.
-    """
+    """text_model: one whose layers are of the kind "decoder" (last_layer.py)."""
 
-    def __init__(self, layers: Sequence[Any]) -> None:
-        self._layers = layers
+    def __init__(self, text_model: Any) -> None:
+        self._text_model = text_model
 
     @contextmanager
     def installed(self) -> Iterator[None]:
         """Within it, and within `FastLinears.installed`, layers run so; others stay as they are."""
         found = [
             layer
-            for layer in self._layers
+            for layer in layers_of(self._text_model, "decoder")
             if _is_fusible(layer, layer.self_attn.q_proj, layer.self_attn.o_proj)
             and is_as_made(layer.self_attn)
         ]
@@ -124,21 +123,15 @@ class FusedMLPs:
     """The MLPs of a model, towers and language model, that `MLPS` lists."""
 
     def __init__(self, model: nn.Module) -> None:
-        self._mlps = [
-            (module, MLPS[type(module).__name__])
-            for module in model.modules()
-            # A vendor's class of the same name may compute something else.
-            if type(module).__name__ in MLPS
-            and type(module).__module__.startswith("transformers.models.")
-        ]
+        self._model = model
 
     @contextmanager
     def installed(self) -> Iterator[None]:
         """Within it, and within `FastLinears.installed`, MLPs run so; others stay as they are."""
         found = {
             mlp: forward
-            for mlp, parts in self._mlps
-            for forward in [_fused_mlp(mlp, parts)]
+            for mlp in self._model.modules()
+            for forward in [_fused_mlp(mlp)]
             if forward is not None
         }
         with forwards_of(list(found), list(found.values())):
@@ -172,7 +165,11 @@ class FusedMLP:
         return self._inner.times(states, self._gate.then(states, self._activation))
 
 
-def _fused_mlp(mlp: Any, parts: MLPParts) -> FusedMLP | None:
+def _fused_mlp(mlp: Any) -> FusedMLP | None:
+    parts = MLPS.get(type(mlp).__name__)
+    # A vendor's class of the same name may compute something else.
+    if parts is None or not type(mlp).__module__.startswith("transformers.models."):
+        return None
     names = [parts.inner, parts.outer, *([parts.gate] if parts.gate else [])]
     linears = [getattr(mlp, name) for name in names]
     activation = _activation_of(getattr(mlp, parts.act))

@@ -6,8 +6,9 @@ models/architectures.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 from torch import Tensor, nn
@@ -23,7 +24,7 @@ from mmrerank.engine.decoder import (
 )
 from mmrerank.engine.linear import fast_linear
 
-__all__ = ["LastLayer", "LayerKind"]
+__all__ = ["LastLayer", "LayerKind", "layers_of"]
 
 LayerKind: TypeAlias = Literal["decoder", "bert", "gte", "modernbert"]
 Forward: TypeAlias = Callable[..., Tensor]
@@ -32,28 +33,37 @@ Forward: TypeAlias = Callable[..., Tensor]
 class LastLayer:
     """Stands in for a model's last layer while it is read from.
 
-    layer: that layer. kind: how it is put together.
+    text_model: asked for its last layer each time, for layers may be replaced. kind: how that is
+    put together.
     """
 
-    def __init__(self, layer: nn.Module, kind: LayerKind) -> None:
-        self._layer = layer
-        self._forward = _FORWARDS[kind]
+    def __init__(self, text_model: Any, kind: LayerKind) -> None:
+        self._text_model = text_model
+        self._kind = kind
 
     @contextmanager
     def installed(self) -> Iterator[None]:
         """Within it the layer gives (1, num_read, hidden_size) where a plan names places to read
         at; several threads may run it, each with a plan of its own.
         """
-        self._layer.forward = self._read
+        layer = layers_of(self._text_model, self._kind)[-1]
+        layer.forward = partial(_read, layer, _FORWARDS[self._kind])
         try:
             yield
         finally:
-            del self._layer.forward  # the class's own shows again
+            del layer.forward  # the class's own shows again
 
-    def _read(self, *args: Any, packed: PackedPlan, **kwargs: Any) -> Any:
-        if packed.read_at is None:
-            return type(self._layer).forward(self._layer, *args, packed=packed, **kwargs)
-        return self._forward(self._layer, packed.read_at, *args, packed=packed, **kwargs)
+
+def layers_of(text_model: Any, kind: LayerKind) -> Sequence[Any]:
+    """A text model's layers, the first one first."""
+    layers: Sequence[Any] = text_model.encoder.layer if kind == "bert" else text_model.layers
+    return layers
+
+
+def _read(layer: Any, forward: Forward, *args: Any, packed: PackedPlan, **kwargs: Any) -> Any:
+    if packed.read_at is None:
+        return type(layer).forward(layer, *args, packed=packed, **kwargs)
+    return forward(layer, packed.read_at, *args, packed=packed, **kwargs)
 
 
 def _decoder(

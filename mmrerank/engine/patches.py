@@ -21,13 +21,13 @@ class FastPatches:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self._convolutions = [module for module in model.modules() if _is_product(module)]
+        self._model = model
 
     @contextmanager
     def installed(self) -> Iterator[None]:
         """Within it inputs of a kernel's size are multiplied; larger ones are convolved."""
-        found = [convolution for convolution in self._convolutions if is_as_made(convolution)]
-        with forwards_of(found, [_forward(convolution) for convolution in found]):
+        found = [part for part in self._model.modules() if _is_product(part) and is_as_made(part)]
+        with forwards_of(found, [_forward(part) for part in found]):
             yield
 
 

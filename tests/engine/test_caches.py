@@ -66,10 +66,11 @@ def parameter_replaced(model: Any) -> None:
 
 def layer_replaced(model: Any) -> None:
     layers = model.get_decoder().layers
-    other = copy.deepcopy(layers[0])
-    with torch.no_grad():
-        other.mlp.down_proj.weight.mul_(2.0)
-    layers[0] = other
+    for place in (0, len(layers) - 1):  # the last one runs in a way of its own
+        other = copy.deepcopy(layers[place])
+        with torch.no_grad():
+            other.mlp.down_proj.weight.mul_(2.0)
+        layers[place] = other
 
 
 def state_loaded(model: Any) -> None:

@@ -38,7 +38,7 @@ def states(encoder: Any, *, is_fused: bool) -> Tensor:
         torch.inference_mode(),
         packed_attention_of(encoder.config),
         linears.installed("cpu") if is_fused else nullcontext(),
-        FusedBerts(encoder.encoder.layer).installed() if is_fused else nullcontext(),
+        FusedBerts(encoder).installed() if is_fused else nullcontext(),
     ):
         found: Tensor = encoder(
             input_ids=ids, position_ids=positions, use_cache=False, packed=PackedPlan(batch, {})
@@ -51,7 +51,7 @@ def num_fused(encoder: Any) -> int:
     """Parts that would run so."""
     linears = FastLinears(encoder, 1 << 30)
     parts = [m for m in encoder.modules() if type(m) is not torch.nn.Linear]
-    with linears.installed("cpu"), FusedBerts(encoder.encoder.layer).installed():
+    with linears.installed("cpu"), FusedBerts(encoder).installed():
         return sum("forward" in vars(part) for part in parts)
 
 

@@ -33,7 +33,7 @@ def decoder_of(name: str) -> Any:
 
 def forwards_of(decoder: Any) -> FastForwards:
     linears = FastLinears(decoder, 1 << 30)
-    return FastForwards(linears, FusedMLPs(decoder), FusedDecoders(decoder.layers))
+    return FastForwards(linears, FusedMLPs(decoder), FusedDecoders(decoder))
 
 
 def states(decoder: Any, *, is_fused: bool) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 
 from mmrerank.engine import TokenBudget
 from mmrerank.engine.attention import PackedPlan
-from mmrerank.engine.last_layer import LastLayer
+from mmrerank.engine.last_layer import LastLayer, layers_of
 from mmrerank.engine.packed import packed_attention_of
 from mmrerank.engine.packing import pack_batches
 from mmrerank.engine.prefix_tree import flat_tree
@@ -30,7 +30,7 @@ def test_layers_that_read_both_ways_make_no_keys_of_all_tokens(
     with (
         torch.inference_mode(),
         packed_attention_of(model.config),
-        LastLayer(last, "bert").installed(),
+        LastLayer(model, "bert").installed(),
     ):
         model(
             input_ids=torch.arange(40, 64)[None],
@@ -49,8 +49,7 @@ def test_states_equal_those_of_the_whole_layer(name: str, read_at: list[int]) ->
     positions = torch.cat([torch.arange(length) for length in lengths])[None] + 2
     (batch,) = pack_batches(flat_tree(lengths), 3, TokenBudget())
     kind = LAST_LAYER[name]
-    layers = text_model.encoder.layer if kind == "bert" else text_model.layers
-    last = LastLayer(layers[-1], kind)
+    last = LastLayer(text_model, kind)
 
     def run(read_at: torch.Tensor | None = None) -> torch.Tensor:
         plan = PackedPlan(batch, {}, read_at)
@@ -65,4 +64,4 @@ def test_states_equal_those_of_the_whole_layer(name: str, read_at: list[int]) ->
             torch.testing.assert_close(run(), whole, atol=0, rtol=0)
     assert few.shape == (len(read_at), whole.shape[1])
     torch.testing.assert_close(few, whole[places], atol=1e-6, rtol=1e-6)
-    assert "forward" not in vars(layers[-1])
+    assert "forward" not in vars(layers_of(text_model, kind)[-1])

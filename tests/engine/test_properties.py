@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
-from mmrerank.engine import PackedEngine, PaddedEngine, TokenBudget
+from mmrerank.engine import PackedEngine, PaddedEngine, TokenBudget, decoder
 from mmrerank.engine.attention import PACKED as PACKED_ATTENTION
 from mmrerank.engine.attention import packed_attention
 from mmrerank.models.architectures import PACKED
@@ -169,9 +170,11 @@ def _samples(architecture: Architecture) -> list[list[int]]:
 
 @contextmanager
 def attention_instead(attention: Any) -> Iterator[None]:
+    """In the models' own layers, and in those that are made of their parts."""
     AttentionInterface.register(PACKED_ATTENTION, attention)
     try:
-        yield
+        with patch.object(decoder, "packed_attention", attention):
+            yield
     finally:
         AttentionInterface.register(PACKED_ATTENTION, packed_attention)
 
