@@ -147,7 +147,8 @@ def test_document_is_encoded_once_however_many_queries_ask_about_it(model: Cross
         scores = model.predict(pairs, batch_size=2)
     assert encoder.num_rows == len(DOCUMENTS)
     assert decoder.num_rows == len(PAIRS)
-    np.testing.assert_array_equal(scores[len(PAIRS) :], scores[:4])
+    # The head reads each score's own row, and a product may round by its place in a batch.
+    np.testing.assert_allclose(scores[len(PAIRS) :], scores[:4], rtol=0, atol=1e-6)
 
 
 def test_plan_counts_documents_once_and_all_tokens_of_the_prompts(model: CrossEncoder) -> None:
