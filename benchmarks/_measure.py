@@ -17,7 +17,7 @@ __all__ = ["Times", "machine_facts", "peak_bytes_of", "table", "time_in_turns"]
 
 _PACKAGES = (
     *("mmrerank", "sentence-transformers", "transformers", "torch", "torchvision", "torchcodec"),
-    *("av", "pillow", "numpy"),
+    *("openvino", "av", "pillow", "numpy"),
 )
 
 

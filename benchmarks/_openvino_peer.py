@@ -12,11 +12,11 @@ import sys
 from pathlib import Path
 
 
-def main(checkpoint: str) -> None:
-    """Serve until standard input ends."""
+def main(checkpoint: str, precision: str) -> None:
+    """Serve until standard input ends. precision: "f32" or "bf16"."""
     from sentence_transformers import CrossEncoder  # slow to import, and of the other environment
 
-    options = {"export": True, "ov_config": {"INFERENCE_PRECISION_HINT": "bf16"}}
+    options = {"export": True, "ov_config": {"INFERENCE_PRECISION_HINT": precision}}
     model = CrossEncoder(checkpoint, backend="openvino", device="cpu", model_kwargs=options)
     pairs: list[tuple[str, str]] = []
     for line in sys.stdin:
@@ -31,4 +31,4 @@ def main(checkpoint: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

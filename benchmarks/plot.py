@@ -36,13 +36,14 @@ class Bar:
 def read_bars(report: Mapping[str, Any]) -> list[Bar]:
     """The bars of what `benchmarks.vs_peer --json` writes, in its order.
 
-    A case of several targets has a bar for each, named after who is fast; one measured against
-    another than the peer as it comes says which.
+    A bar is named after who is fast where a case has several, or that is not ours as it comes; one
+    measured against another than the peer as it comes says which.
     """
     bars = []
     for case in report["cases"]:
         for target in case["targets"]:
-            suffix = f" ({target['fast']})" if len(case["targets"]) > 1 else ""
+            is_named = len(case["targets"]) > 1 or target["fast"] != "ours"
+            suffix = f" ({target['fast']})" if is_named else ""
             if target["slow"] != "peer":
                 suffix += f"\nagainst: {target['slow']}"
             ratio = target["ratio"]

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import growth, plot
+from benchmarks._fastest import fastest_of
 from benchmarks._measure import Times, time_in_turns
 from benchmarks._media import make_photos
 from benchmarks._report import Case, Target
@@ -187,6 +188,20 @@ def test_bar_says_what_else_than_the_peer_it_is_measured_against():
     figures = _figures(one=2.0)
     figures["cases"][0]["targets"][0]["slow"] = "peer, on something"
     assert [bar.name for bar in plot.read_bars(figures)] == ["one\nagainst: peer, on something"]
+
+
+def test_bar_of_one_target_names_ours_where_it_is_not_as_it_comes():
+    figures = _figures(one=2.0)
+    figures["cases"][0]["targets"][0].update(fast="ours, OpenVINO f32", slow="peer, torch bf16")
+    (bar,) = plot.read_bars(figures)
+    assert bar.name == "one (ours, OpenVINO f32)\nagainst: peer, torch bf16"
+
+
+def test_fastest_of_a_library_is_the_one_with_the_smallest_median():
+    seconds = {"peer, a": [3.0, 3.0, 3.0], "peer, b": [2.0, 9.0, 2.5], "ours, c": [1.0, 1.0, 1.0]}
+    times = Times(seconds, seconds)
+    assert fastest_of("peer", times) == "peer, b"
+    assert fastest_of("ours", times) == "ours, c"
 
 
 def test_picture_without_figures_says_how_to_make_them(tmp_path):

@@ -82,6 +82,7 @@ ONLY_IN = {
     "uvicorn": "serving/",
     "ray": "scale/",
     "jinja2": "prompting/template.py",
+    "openvino": "engine/openvino.py",
     "typer": "cli/",
     "rich": "cli/",
     "sentence_transformers": "nowhere: it is the peer, for tests only",

@@ -201,7 +201,7 @@ _RULES: Mapping[str, _Rule] = {
     "processing_kwargs": _Rule("a dict of dicts, with positive integers in them", _nested_options),
     # building
     "model_name_or_path": _Rule("a folder or a hub id", _path_text),
-    "backend": _Rule('"torch"', _a(str), is_optional=False),
+    "backend": _Rule('"torch" or "openvino"', _a(str), is_optional=False),
     "modules": _Rule("a list of torch modules, or a dict of them by name", _modules),
     "prompts": _Rule("a dict of strings by name", _prompts),
     "default_prompt_name": _TEXT,

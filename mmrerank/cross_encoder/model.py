@@ -12,12 +12,13 @@ from tqdm.auto import tqdm
 
 from mmrerank.cross_encoder import calls, evaluating, fitting
 from mmrerank.cross_encoder.arguments import checked_arguments
+from mmrerank.cross_encoder.backends import check_device, read_backend
 from mmrerank.cross_encoder.building import HubOptions, Wishes, best_device, build, load_options
 from mmrerank.cross_encoder.legacy import init_arguments, predict_arguments
 from mmrerank.cross_encoder.sizes import DEFAULT_BATCH_SIZE, budget_of, num_bytes_of
 from mmrerank.cross_encoder.stored import Stored
 from mmrerank.engine import EngineCaches, PlanReport
-from mmrerank.errors import InputError, MissingExtra, shorten
+from mmrerank.errors import InputError
 from mmrerank.heads import Activation
 from mmrerank.inputs import iter_pairs
 from mmrerank.media import MediaPolicy
@@ -52,11 +53,16 @@ class CrossEncoder(Stored):
     layer, which one. The other arguments are those of the peer: modules, device,
     prompts, default_prompt_name, cache_folder, trust_remote_code, revision, local_files_only,
     token, model_kwargs, processor_kwargs, config_kwargs, num_labels, max_length, activation_fn,
-    keep_in_fp32_modules.
+    keep_in_fp32_modules, and backend: "torch", or "openvino" for text encoders of the BERT kind on
+    a processor, with the extra of that name. OpenVINO then runs the encoder, converted in memory
+    from the weights as they are, at the first call and after each change of them; scores are those
+    of torch. Its options are model_kwargs={"ov_config": {...}}. Head, training and saving stay
+    torch's: save_pretrained writes no OpenVINO files. On another device torch runs the model.
 
     Raises CheckpointError when the checkpoint cannot be had or is no reranker, SpecError for a
     wrong
-    processor, InputError for an unknown default prompt.
+    processor, InputError for an unknown default prompt, EngineError for a model or device that the
+    backend does not take, MissingExtra for a backend that is not installed.
     """
 
     model_type = "CrossEncoder"
@@ -102,10 +108,10 @@ class CrossEncoder(Stored):
         prefix_cache: int | str = "256MiB",
         weight_cache: int | str = "512MiB",
     ) -> None:
-        if backend != "torch":
-            raise MissingExtra(
-                f"backend={shorten(backend)} is not available in this version; use backend='torch'."
-            )
+        openvino, model_kwargs = read_backend(backend, model_kwargs)
+        if openvino is not None:
+            device = "cpu" if device is None else device
+            check_device(device)
         wishes = Wishes(
             hub=HubOptions(cache_folder, revision, local_files_only, token),
             options=load_options(
@@ -126,6 +132,7 @@ class CrossEncoder(Stored):
         super().__init__(*built.modules)
         self._spec = built.spec
         self._pipeline: Pipeline | None = None
+        self._openvino = openvino
         self._caches = EngineCaches(
             num_bytes_of(media_cache, "media_cache"),
             num_bytes_of(prefix_cache, "prefix_cache"),
@@ -144,9 +151,12 @@ class CrossEncoder(Stored):
         self.set_keep_in_fp32_modules(
             saved_fp32 if keep_in_fp32_modules is None else keep_in_fp32_modules
         )
-        if "device_map" not in (model_kwargs or {}):
+        if "device_map" not in model_kwargs:
             self.move(device or best_device())
         self.eval()
+        if openvino is not None:
+            check_device(self.device)
+            _ = self.pipeline  # refuses what OpenVINO does not take, now and not at the first call
 
     # ------------------------------------------------------------ scoring
 

@@ -15,7 +15,7 @@ from mmrerank.cross_encoder import cards
 from mmrerank.cross_encoder.arguments import checked_arguments, read_argument
 from mmrerank.cross_encoder.precision import compute_in_fp32
 from mmrerank.cross_encoder.transformer import Transformer
-from mmrerank.engine import EngineCaches
+from mmrerank.engine import EngineCaches, OpenVINO
 from mmrerank.errors import EngineError, InputError, shorten
 from mmrerank.heads import Activation, activation_by_name
 from mmrerank.media import MediaPolicy
@@ -43,6 +43,7 @@ class Settings(nn.Sequential):
     _pipeline: Pipeline | None
     _tokenizer_limit: int
     _caches: EngineCaches
+    _openvino: OpenVINO | None
     _is_compiled: bool = False
 
     @property
@@ -89,6 +90,7 @@ class Settings(nn.Sequential):
             activation=self.activation_fn,
             caches=self._caches,
             may_pack=not self._is_compiled,
+            openvino=self._openvino,
         )
 
     # ------------------------------------------------------------ what it takes
@@ -254,8 +256,8 @@ class Settings(nn.Sequential):
 
     @property
     def backend(self) -> str:
-        """Always "torch"."""
-        return "torch"
+        """What runs the model in `predict`: "torch" or "openvino"."""
+        return "torch" if self._openvino is None else "openvino"
 
     def get_backend(self) -> str:
         """The same as backend."""
@@ -302,7 +304,7 @@ class Settings(nn.Sequential):
         """Compile the model that `predict` runs, with torch.compile's arguments.
 
         From then on rows are padded: packed ones differ in shape at each call, and each shape would
-        be compiled anew.
+        be compiled anew. With backend="openvino" it is training and `forward` that run compiled.
         """
         self.pipeline.runner.module.compile(*args, **kwargs)
         self._is_compiled = True

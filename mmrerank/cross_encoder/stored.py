@@ -69,6 +69,7 @@ class Stored(Adapting, Calibrating, Packing):
     ) -> None:
         """Write a folder that this class and sentence-transformers 6.2 load with equal scores.
 
+        The weights are torch's whatever the backend; OpenVINO's form of them is not written.
         path: None writes nothing, as in the peer.
         """
         if path is None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from mmrerank.engine.fused import FastForwards, FusedBerts, FusedDecoders, FusedMLPs
 from mmrerank.engine.generate import build_writing_engine
-from mmrerank.engine.inputs import Positions
+from mmrerank.engine.inputs import Positions, first_position
 from mmrerank.engine.interface import Engine, EngineCaches
 from mmrerank.engine.last_layer import LastLayer
 from mmrerank.engine.linear import FastLinears
@@ -23,7 +23,6 @@ from mmrerank.engine.seq2seq import Seq2SeqEngine, Seq2SeqRunner
 from mmrerank.engine.two_parts import TwoPartEngine, TwoPartRunner
 from mmrerank.heads import Head
 from mmrerank.models.architectures import (
-    COUNT_FROM_PADDING,
     LAST_LAYER,
     NEVER_PACKED,
     PACKED,
@@ -88,7 +87,7 @@ def build_engine(
     runner = PackedRunner(
         text_model,
         head,
-        Positions(base, token_types, first=_first_position(text_model.config)),
+        Positions(base, token_types, first=first_position(text_model.config)),
         placeholder_ids=list(token_types),
         last_layer=last_layer,
         fast=fast,
@@ -103,10 +102,6 @@ def build_engine(
     return ProbingEngine(
         packed, PaddedEngine(padded), lambda device: probe(device=device), model_type
     )
-
-
-def _first_position(config: Any) -> int:
-    return config.pad_token_id + 1 if config.model_type in COUNT_FROM_PADDING else 0
 
 
 def _fused(text_model: Any) -> list[FusedBerts | FusedDecoders]:

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from mmrerank.models.architectures import COUNT_FROM_PADDING
 from mmrerank.prompting import MediaFeature
 from mmrerank.types import EncodedGroup, MediaKey
 
-__all__ = ["Positions", "join_features", "modality_types", "to_device"]
+__all__ = ["Positions", "first_position", "join_features", "modality_types", "to_device"]
 
 
 def join_features(features: Sequence[MediaFeature]) -> dict[str, Tensor]:
@@ -64,6 +65,11 @@ def modality_types(ids: np.ndarray, token_types: Mapping[int, int]) -> np.ndarra
     for token_id, number in token_types.items():
         types[ids == token_id] = number
     return types
+
+
+def first_position(config: Any) -> int:
+    """The position of a prompt's first token, for a text model with this config."""
+    return int(config.pad_token_id) + 1 if config.model_type in COUNT_FROM_PADDING else 0
 
 
 class Positions:

@@ -95,7 +95,7 @@ def attempt(call: Callable[[], T], num_tokens: int, num_parts: int) -> T | TooLa
 
 def _is_out_of_memory(error: Exception) -> bool:
     # torch's own class is not raised by its processor's allocator, nor by all libraries under it.
-    words = ("out of memory", "can't allocate memory", "not enough memory")
+    words = ("out of memory", "can't allocate memory", "not enough memory", "bad_alloc")
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(
         word in str(error).lower() for word in words
     )

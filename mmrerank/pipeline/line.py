@@ -10,7 +10,16 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from mmrerank.engine import EngineCaches, PackedEngine, PaddedRunner, PlanReport, build_engine
+from mmrerank.engine import (
+    Engine,
+    EngineCaches,
+    OpenVINO,
+    OpenVINOEngine,
+    PackedEngine,
+    PaddedRunner,
+    PlanReport,
+    build_engine,
+)
 from mmrerank.errors import MMRerankError
 from mmrerank.heads import Activation, Head, activation_by_name, build_head
 from mmrerank.media import MediaPolicy, SourceMemo
@@ -71,6 +80,7 @@ class Pipeline:
         activation: Activation | None = None,
         caches: EngineCaches | None = None,
         may_pack: bool = True,
+        openvino: OpenVINO | None = None,
     ) -> None:
         self.spec = spec
         self._loader = PairLoader(spec, policy or MediaPolicy.local(), max_cache_bytes=256 << 20)
@@ -89,7 +99,7 @@ class Pipeline:
             pad_id=_pad_id(backbone),
             token_types=self.encoder.token_types,
         )
-        self._engine = build_engine(
+        self._engine: Engine = build_engine(
             backbone.model,
             self.head,
             self.runner,
@@ -99,6 +109,10 @@ class Pipeline:
             encoder_decoder=spec.encoder_decoder,
             max_new_tokens=spec.listwise.max_new_tokens if spec.listwise else 0,
         )
+        # What training runs, whichever backend scores.
+        self._packed = self._engine if isinstance(self._engine, PackedEngine) else None
+        if openvino is not None:
+            self._engine = OpenVINOEngine(self._engine, backbone.model, self.head, openvino)
         self._model = backbone.model
         self._lists: ListLine | PermutingLine | None = None
         if isinstance(self.encoder, ListEncoder):
@@ -191,15 +205,15 @@ class Pipeline:
     @property
     def trains_packed(self) -> bool:
         """Whether `logits_with_gradients` runs this model."""
-        return isinstance(self._engine, PackedEngine)
+        return self._packed is not None
 
     def logits_with_gradients(
         self, groups: Sequence[EncodedGroup], features: Mapping[MediaKey, MediaFeature]
     ) -> Tensor:
         """Raw logits (num_documents, num_labels) of encoded pairs, packed, for training."""
-        assert isinstance(self._engine, PackedEngine)
+        assert self._packed is not None, "asked of models with trains_packed"
         device = next(self._model.parameters()).device
-        return self.head.to_logits(self._engine.states_with_gradients(groups, features, device))
+        return self.head.to_logits(self._packed.states_with_gradients(groups, features, device))
 
     def answers(self, pairs: Sequence[Pair]) -> AnswerTally:
         """How many windows of these pairs a model that writes orders answers with one."""

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmrerank.engine import BatchPlan, TokenBudget, plan_batches
+from mmrerank.engine.plan import plan_even_batches
 from mmrerank.errors import InputError
 
 LENGTHS = st.lists(st.integers(1, 300), max_size=60)
@@ -66,3 +67,34 @@ def test_budget_of_no_pairs_is_refused_in_the_peers_words() -> None:
 def test_budget_of_no_tokens_is_refused() -> None:
     with pytest.raises(InputError, match="max_tokens must be a positive integer, got -1"):
         TokenBudget(max_tokens=-1)
+
+
+@given(LENGTHS, BUDGETS, st.integers(1, 4))
+def test_even_batches_keep_the_budget_and_the_order(
+    lengths: list[int], budget: TokenBudget, num_lanes: int
+) -> None:
+    plans = plan_even_batches(lengths, budget, num_lanes=num_lanes)
+    fewest = plan_batches(lengths, budget)
+    assert [row for plan in plans for row in plan.rows] == [row for p in fewest for row in p.rows]
+    assert len(fewest) <= len(plans)
+    for plan in plans:
+        padded = lengths[plan.rows[0]] * len(plan.rows)
+        assert plan.num_tokens == padded
+        assert not budget.is_exceeded(padded, len(plan.rows)) or len(plan.rows) == 1
+
+
+@given(st.lists(st.integers(1, 300), min_size=8, max_size=60), st.integers(1, 4))
+def test_even_batches_are_as_many_for_each_lane(lengths: list[int], num_lanes: int) -> None:
+    plans = plan_even_batches(lengths, TokenBudget(max_tokens=2_000), num_lanes=num_lanes)
+    assert len(plans) % num_lanes == 0
+
+
+def test_even_batches_of_a_small_example() -> None:
+    plans = plan_even_batches([10] * 7 + [5] * 2, TokenBudget(max_tokens=40), num_lanes=2)
+    assert [plan.rows for plan in plans] == [(0, 1), (2, 3), (4, 5), (6, 7, 8)]
+    assert [plan.num_tokens for plan in plans] == [20, 20, 20, 30]
+
+
+def test_fewer_prompts_than_lanes_run_one_each() -> None:
+    plans = plan_even_batches([5, 50], TokenBudget(), num_lanes=4)
+    assert [plan.rows for plan in plans] == [(1,), (0,)]
