@@ -22,7 +22,7 @@ Probe = Callable[[int], object]
 
 # On processors short rows are quicker than long ones, down to this: what a layer writes is still in
 # the cache when the next one reads it. docs/experiments.md has the figures.
-_CPU_TOKENS = 1_024
+_CPU_TOKENS = 1_536
 # On other devices that cannot be asked for their memory.
 _OTHER_TOKENS = 8_192
 _LEAST_TOKENS, _MOST_TOKENS = 1_024, 65_536
