@@ -97,7 +97,7 @@ def measure_fastest(
         process.close()
     exact = found["ours, torch f32"]
     return Case(
-        name="MiniLM shape, 200 passages, each at its fastest",
+        name="the same, each at its fastest",
         times=times,
         targets=(Target(fastest_of("peer", times), fastest_of("ours", times), _LEAST_RATIO),),
         checks={

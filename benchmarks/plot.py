@@ -43,9 +43,9 @@ def read_bars(report: Mapping[str, Any]) -> list[Bar]:
     for case in report["cases"]:
         for target in case["targets"]:
             is_named = len(case["targets"]) > 1 or target["fast"] != "ours"
-            suffix = f" ({target['fast']})" if is_named else ""
+            suffix = f"\n{target['fast']}" if is_named else ""
             if target["slow"] != "peer":
-                suffix += f"\nagainst: {target['slow']}"
+                suffix += f"\nagainst {target['slow']}"
             ratio = target["ratio"]
             bars.append(
                 Bar(

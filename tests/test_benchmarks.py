@@ -181,20 +181,20 @@ def test_case_of_two_targets_has_two_bars():
     figures = _figures(one=2.0)
     fastest = {**figures["cases"][0]["targets"][0], "fast": "ours, bf16"}
     figures["cases"][0]["targets"].append(fastest)
-    assert [bar.name for bar in plot.read_bars(figures)] == ["one (ours)", "one (ours, bf16)"]
+    assert [bar.name for bar in plot.read_bars(figures)] == ["one\nours", "one\nours, bf16"]
 
 
 def test_bar_says_what_else_than_the_peer_it_is_measured_against():
     figures = _figures(one=2.0)
     figures["cases"][0]["targets"][0]["slow"] = "peer, on something"
-    assert [bar.name for bar in plot.read_bars(figures)] == ["one\nagainst: peer, on something"]
+    assert [bar.name for bar in plot.read_bars(figures)] == ["one\nagainst peer, on something"]
 
 
 def test_bar_of_one_target_names_ours_where_it_is_not_as_it_comes():
     figures = _figures(one=2.0)
     figures["cases"][0]["targets"][0].update(fast="ours, OpenVINO f32", slow="peer, torch bf16")
     (bar,) = plot.read_bars(figures)
-    assert bar.name == "one (ours, OpenVINO f32)\nagainst: peer, torch bf16"
+    assert bar.name == "one\nours, OpenVINO f32\nagainst peer, torch bf16"
 
 
 def test_fastest_of_a_library_is_the_one_with_the_smallest_median():
