@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from mmrerank.engine.fused import FastForwards, FusedBerts, FusedDecoders, FusedMLPs
+from mmrerank.engine.fused import FastForwards, Fused, FusedBerts, FusedDecoders, FusedMLPs
 from mmrerank.engine.generate import build_writing_engine
 from mmrerank.engine.inputs import Positions, first_position
 from mmrerank.engine.interface import Engine, EngineCaches
@@ -76,10 +76,7 @@ def build_engine(
         )  # its masks let it read both ways, and its modules do not say so
     last_layer = _last_layer(text_model) if head.reads == "position" and not is_vendors else None
     linears = FastLinears(base, caches.max_weight_bytes)
-    if is_vendors:
-        fast = FastForwards(linears)
-    else:
-        fast = FastForwards(linears, FastPatches(base), FusedMLPs(base), *_fused(text_model))
+    fast = FastForwards(linears, *([] if is_vendors else _fused(base, text_model)))
     towers = None
     if base is not text_model:
         placeholders = {_KIND_OF_NUMBER[number]: token for token, number in token_types.items()}
@@ -104,13 +101,14 @@ def build_engine(
     )
 
 
-def _fused(text_model: Any) -> list[FusedBerts | FusedDecoders]:
+def _fused(base: Any, text_model: Any) -> list[Fused]:
+    found: list[Fused] = [FastPatches(base), FusedMLPs(base)]
     kind = LAST_LAYER.get(text_model.config.model_type)
     if kind == "bert":
-        return [FusedBerts(text_model)]
-    if kind == "decoder":
-        return [FusedDecoders(text_model)]
-    return []
+        found.append(FusedBerts(text_model))
+    elif kind == "decoder":
+        found.append(FusedDecoders(text_model))
+    return found
 
 
 def _last_layer(text_model: Any) -> LastLayer | None:

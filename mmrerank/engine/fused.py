@@ -20,7 +20,7 @@ from mmrerank.engine.last_layer import layers_of
 from mmrerank.engine.linear import Activation, FastLinear, FastLinears, forwards_of
 from mmrerank.models.architectures import MLPS
 
-__all__ = ["FastForwards", "FusedBerts", "FusedDecoders", "FusedMLP", "FusedMLPs"]
+__all__ = ["FastForwards", "Fused", "FusedBerts", "FusedDecoders", "FusedMLP", "FusedMLPs"]
 
 
 class Fused(Protocol):
