@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mmrerank.engine.attention import PACKED, LayerStates, PackedPlan
+from mmrerank.engine.full_attention import FullAttention
 from mmrerank.engine.fused import FastForwards
 from mmrerank.engine.inputs import Positions, to_device
 from mmrerank.engine.last_layer import LastLayer
@@ -60,6 +61,7 @@ class PackedRunner:
         self._placeholder_ids = np.asarray(sorted(placeholder_ids), dtype=np.int64)
         self._last_layer = last_layer
         self._fast = fast
+        self._full = FullAttention()
 
     def run(
         self, work: Work, batch: PackedBatch, past: Mapping[int, LayerStates], device: Any
@@ -71,12 +73,12 @@ class PackedRunner:
         """
         read_at = self._read_at(work, batch)
         if self._last_layer is None or not read_at:
-            plan = PackedPlan(batch, past)
+            plan = PackedPlan(batch, past, full=self._full)
             hidden = self._forward(work, plan, device)
             return self._read(work, batch, hidden, read_at, device), plan.kept
         # Equal prompts are read at one place.
         places, back = np.unique(np.asarray(read_at, dtype=np.int64), return_inverse=True)
-        plan = PackedPlan(batch, past, torch.from_numpy(places).to(device))
+        plan = PackedPlan(batch, past, torch.from_numpy(places).to(device), self._full)
         states = self._forward(work, plan, device)
         return states[torch.from_numpy(back).to(device)], plan.kept
 

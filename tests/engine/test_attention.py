@@ -20,7 +20,7 @@ from mmrerank.engine.prefix_tree import build_tree, flat_tree
 HEADS, KV_HEADS, DIM, SCALING = 4, 2, 8, 0.3
 
 
-@dataclass
+@dataclass(eq=False)
 class Module:
     """What attention asks of the module that calls it."""
 
@@ -110,7 +110,7 @@ def test_each_token_sees_its_own_prompt_and_nothing_else(rows, max_tokens, windo
 def test_long_segment_is_done_in_blocks(window, monkeypatch):
     from mmrerank.engine import attention
 
-    monkeypatch.setattr(attention, "_BLOCK_TOKENS", 16)
+    monkeypatch.setattr(attention, "_CPU_BLOCK_TOKENS", 16)
     row = np.array([0, 1, 2, 1] * 20)
     (batch,) = pack_batches(flat_tree([len(row)]), 1, TokenBudget())
     output, _ = packed_attention(
