@@ -24,6 +24,8 @@ _MAX_LOGITS = 1 << 22
 # for float32 is less than 1e-8 of its sum, and a weighted sum of values stays below 3e38.
 _LEAST_SUM, _MOST_SUM = 1e-30, 1e30
 
+_NOTHING = torch.zeros(())  # what a product is added to
+
 
 class FullAttention:
     """Remembers the layers whose logits are too large for it; several threads may share it."""
@@ -48,9 +50,7 @@ class FullAttention:
         if module in self._left_out or not _is_suited(query, keys):
             return False
         scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-        logits = torch.baddbmm(
-            query.new_zeros(()), query[0], keys[0].transpose(1, 2), beta=0, alpha=scale
-        )
+        logits = torch.baddbmm(_NOTHING, query[0], keys[0].transpose(1, 2), beta=0, alpha=scale)
         weights = logits.exp_()
         sums = weights.sum(dim=-1, keepdim=True)
         least, most = torch.aminmax(sums)
