@@ -2,7 +2,8 @@
 
 Both libraries load the same checkpoint and score the same pairs by `predict`, in turns in one
 process, in float32. Ours starts each turn with empty caches, but for the row of a later call.
-Scores are compared, and the memory that one call takes beside what the process has.
+Scores are compared, and the memory that one call takes beside what the process has: of ours with
+nothing cached, and with its caches.
 """
 
 from __future__ import annotations
@@ -112,16 +113,41 @@ class Contestant:
         return self.fresh.predict(list(self.work.pairs))
 
 
-def measure(work: Work, models: tuple[Any, CrossEncoder], num_rounds: int) -> Case:
+@dataclass(frozen=True, slots=True)
+class Models:
+    """One checkpoint, loaded by both. bare: ours without any cache."""
+
+    peer: Any
+    ours: CrossEncoder
+    bare: CrossEncoder
+
+
+def load(folder: str) -> Models:
+    """The contestants for a checkpoint."""
+    none: dict[str, Any] = {"media_cache": 0, "prefix_cache": 0, "weight_cache": 0}
+    ours, bare = (CrossEncoder(folder, device="cpu", **caches) for caches in ({}, none))
+    return Models(Peer(folder, device="cpu"), ours, bare)
+
+
+def measure(work: Work, models: Models, num_rounds: int) -> Case:
     """One row."""
-    peer, model = models
+    peer, model = models.peer, models.ours
     ours = Contestant(model, work)
     theirs = lambda: peer.predict(list(work.pairs))  # noqa: E731
     ours.prepare()
     found, expected = ours(), theirs()
     difference = np.abs(found - expected) / np.maximum(1.0, np.abs(expected))
     ours.prepare()
-    memory = {"peer": peak_bytes_of(theirs), "ours": peak_bytes_of(ours)}
+    bare = Contestant(models.bare, work)
+    bare.prepare()
+    bare()  # what a library sets up once is in the others by now
+    bare.prepare()
+    calls: dict[str, Callable[[], object]] = {
+        "peer": theirs,
+        "ours": bare,
+        "ours with its caches": ours,
+    }
+    memory = {name: peak_bytes_of(call) / 1e6 for name, call in calls.items()}
     plan = (ours.fresh or model).explain_plan(list(work.pairs))
     contestants: dict[str, Callable[[], object]] = {"peer": theirs, "ours": ours}
     return Case(
@@ -131,8 +157,7 @@ def measure(work: Work, models: tuple[Any, CrossEncoder], num_rounds: int) -> Ca
         checks={
             "scores, largest difference": float(difference.max()),
             "scores, standard deviation": float(np.std(expected)),
-            "peak memory of a call, peer, MB": memory["peer"] / 1e6,
-            "peak memory of a call, ours, MB": memory["ours"] / 1e6,
+            **{f"peak memory of a call, {name}, MB": memory[name] for name in memory},
             "tokens, one by one": plan.num_tokens,
             "tokens that stand in several prompts": plan.num_saved,
         },
@@ -152,9 +177,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         builders = {"vl": build_vl_shape, "minilm": build_minilm_shape}
 
         @cache
-        def models_of(name: str) -> tuple[Any, CrossEncoder]:
-            folder = str(builders[name](Path(made, name)))
-            return Peer(folder, device="cpu"), CrossEncoder(folder, device="cpu")
+        def models_of(name: str) -> Models:
+            return load(str(builders[name](Path(made, name))))
 
         all_works = works()
         for number, work in enumerate(all_works):
