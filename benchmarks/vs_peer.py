@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import statistics
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from mmrerank import CrossEncoder
 __all__ = ["main"]
 
 _TORCH_THREADS = 2
+_MEMORY_ROUNDS = 3
 _RNG = np.random.default_rng(0)
 # Each is one token of the checkpoints, so that words count as tokens.
 _VOCABULARY = """
@@ -137,17 +139,8 @@ def measure(work: Work, models: Models, num_rounds: int) -> Case:
     ours.prepare()
     found, expected = ours(), theirs()
     difference = np.abs(found - expected) / np.maximum(1.0, np.abs(expected))
+    memory = _peaks_mb(theirs, Contestant(models.bare, work), ours)
     ours.prepare()
-    bare = Contestant(models.bare, work)
-    bare.prepare()
-    bare()  # what a library sets up once is in the others by now
-    bare.prepare()
-    calls: dict[str, Callable[[], object]] = {
-        "peer": theirs,
-        "ours": bare,
-        "ours with its caches": ours,
-    }
-    memory = {name: peak_bytes_of(call) / 1e6 for name, call in calls.items()}
     plan = (ours.fresh or model).explain_plan(list(work.pairs))
     contestants: dict[str, Callable[[], object]] = {"peer": theirs, "ours": ours}
     return Case(
@@ -162,6 +155,21 @@ def measure(work: Work, models: Models, num_rounds: int) -> Case:
             "tokens that stand in several prompts": plan.num_saved,
         },
     )
+
+
+def _peaks_mb(theirs: Callable[[], object], bare: Contestant, ours: Contestant) -> dict[str, float]:
+    """Memory of a call by contestant: medians of calls in turns, for how an allocator has cut its
+    memory into pieces changes from call to call. What a library sets up once is left out.
+    """
+    bare.prepare()
+    bare()
+    found: dict[str, list[int]] = {"peer": [], "ours": [], "ours with its caches": []}
+    for _ in range(_MEMORY_ROUNDS):
+        bare.prepare()
+        ours.prepare()
+        for name, call in zip(found, (theirs, bare, ours), strict=True):
+            found[name].append(peak_bytes_of(call))
+    return {name: statistics.median(peaks) / 1e6 for name, peaks in found.items()}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
