@@ -22,6 +22,7 @@ from mmrerank.training.collator import CrossEncoderDataCollator
 from mmrerank.training.components import LossComponents
 from mmrerank.training.given import read_arguments, read_model, read_prompts
 from mmrerank.training.labels import check_labels
+from mmrerank.training.leaving import leave_in_peace
 from mmrerank.training.renaming import renamed
 
 __all__ = ["RerankerTrainer"]
@@ -113,6 +114,7 @@ class RerankerTrainer(Trainer):
         name_project(self.callback_handler.callbacks)
         self.add_model_card_callback(default_arguments(self.training_args_class))
         self.add_callback(ZeroGradCallback())
+        leave_in_peace()
 
     # ------------------------------------------------------------ what a subclass may replace
 
