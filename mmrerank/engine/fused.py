@@ -6,7 +6,7 @@ layers and MLPs of an architecture are put together is data in models/architectu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Protocol
 
@@ -21,6 +21,10 @@ from mmrerank.engine.linear import Activation, FastLinear, FastLinears, forwards
 from mmrerank.models.architectures import MLPS
 
 __all__ = ["FastForwards", "Fused", "FusedBerts", "FusedDecoders", "FusedMLP", "FusedMLPs"]
+
+
+# As quick as whole rows (docs/experiments.md).
+_PIECE_TOKENS = 512
 
 
 class Fused(Protocol):
@@ -66,8 +70,35 @@ class FusedBerts:
             )
             if forward is not None
         }
-        with forwards_of(list(found), list(found.values())):
+        in_pieces = [
+            layer
+            for layer in layers_of(self._text_model, "bert")
+            if "feed_forward_chunk" not in vars(layer)
+            and all(
+                part in found and not is_watched(part)
+                for part in (layer.intermediate, layer.output)
+            )
+        ]
+        with (
+            forwards_of(list(found), list(found.values())),
+            forwards_of(in_pieces, map(_in_pieces, in_pieces), name="feed_forward_chunk"),
+        ):
             yield
+
+
+def _in_pieces(layer: Any) -> Callable[[Tensor], Tensor]:
+    """A layer's MLP, a few tokens at a time: its widest activations are all that a batch's memory
+    is large for, and pieces of one size fit where an allocator had the one before.
+    """
+
+    def forward(states: Tensor) -> Tensor:
+        result = torch.empty_like(states)
+        pieces = (torch.split(part, _PIECE_TOKENS, dim=1) for part in (states, result))
+        for piece, place in zip(*pieces, strict=True):
+            place.copy_(layer.output(layer.intermediate(piece), piece))
+        return result
+
+    return forward
 
 
 def _then_gelu(part: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from time import perf_counter
@@ -149,15 +149,17 @@ class FastLinears:
 
 
 @contextmanager
-def forwards_of(modules: Sequence[nn.Module], forwards: Sequence[Any]) -> Iterator[None]:
-    """Within it modules have these forwards: an attribute of its own hides a class's method."""
+def forwards_of(
+    modules: Sequence[nn.Module], forwards: Iterable[Any], *, name: str = "forward"
+) -> Iterator[None]:
+    """Within it modules have these methods: an attribute of its own hides a class's."""
     for module, forward in zip(modules, forwards, strict=True):
-        module.__dict__["forward"] = forward
+        module.__dict__[name] = forward
     try:
         yield
     finally:
         for module in modules:
-            module.__dict__.pop("forward", None)
+            module.__dict__.pop(name, None)
 
 
 def fast_linear(

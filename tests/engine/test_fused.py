@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers.activations import ACT2FN
 
-from mmrerank.engine import TokenBudget
+from mmrerank.engine import TokenBudget, fused
 from mmrerank.engine.attention import PackedPlan
 from mmrerank.engine.fused import FusedBerts
 from mmrerank.engine.linear import FastLinears, is_helped
@@ -80,6 +80,25 @@ def test_a_hook_on_a_product_still_sees_it() -> None:
     encoder, seen = encoder_of("bert"), []
     dense = encoder.encoder.layer[0].output.dense
     dense.register_forward_hook(lambda _, __, output: seen.append(output.shape[1]))
+    states(encoder, is_fused=True)
+    assert seen == [sum(LENGTHS)]
+
+
+@pytest.mark.parametrize("name", BERTS)
+def test_pieces_of_a_row_are_the_whole_row(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = encoder_of(name)
+    expected = states(encoder, is_fused=False)
+    monkeypatch.setattr(fused, "_PIECE_TOKENS", 23)
+    torch.testing.assert_close(states(encoder, is_fused=True), expected, atol=1e-5, rtol=1e-5)
+    assert not any("feed_forward_chunk" in vars(module) for module in encoder.modules())
+
+
+@pytest.mark.parametrize("part", ["intermediate", "output"])
+def test_a_hook_on_an_mlp_sees_whole_rows(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder, seen = encoder_of("bert"), []
+    monkeypatch.setattr(fused, "_PIECE_TOKENS", 23)
+    watched = getattr(encoder.encoder.layer[0], part)
+    watched.register_forward_hook(lambda _, __, output: seen.append(output.shape[1]))
     states(encoder, is_fused=True)
     assert seen == [sum(LENGTHS)]
 
