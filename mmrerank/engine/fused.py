@@ -81,24 +81,15 @@ class FusedBerts:
         ]
         with (
             forwards_of(list(found), list(found.values())),
-            forwards_of(in_pieces, map(_in_pieces, in_pieces), name="feed_forward_chunk"),
+            forwards_of(in_pieces, map(_bert_mlp, in_pieces), name="feed_forward_chunk"),
         ):
             yield
 
 
-def _in_pieces(layer: Any) -> Callable[[Tensor], Tensor]:
-    """A layer's MLP, a few tokens at a time: its widest activations are all that a batch's memory
-    is large for, and pieces of one size fit where an allocator had the one before.
-    """
-
-    def forward(states: Tensor) -> Tensor:
-        result = torch.empty_like(states)
-        pieces = (torch.split(part, _PIECE_TOKENS, dim=1) for part in (states, result))
-        for piece, place in zip(*pieces, strict=True):
-            place.copy_(layer.output(layer.intermediate(piece), piece))
-        return result
-
-    return forward
+def _bert_mlp(layer: Any) -> Callable[[Tensor], Tensor]:
+    return lambda states: _in_pieces(
+        lambda part: layer.output(layer.intermediate(part), part), states
+    )
 
 
 def _then_gelu(part: Any) -> Any:
@@ -184,16 +175,30 @@ class FusedMLP:
 
     def __call__(self, states: Tensor) -> Tensor:
         """The MLP alone."""
-        return self._outer(self._within(states))
+        return _in_pieces(lambda part: self._outer(self._within(part)), states)
 
     def plus(self, states: Tensor, added: Tensor) -> Tensor:
         """The MLP and what is added to it."""
-        return self._outer.plus(self._within(states), added)
+        return _in_pieces(
+            lambda *both: self._outer.plus(self._within(both[0]), both[1]), states, added
+        )
 
     def _within(self, states: Tensor) -> Tensor:
         if self._gate is None:
             return self._inner.then(states, self._activation)
         return self._inner.times(states, self._gate.then(states, self._activation))
+
+
+def _in_pieces(mlp: Callable[..., Tensor], *given: Tensor) -> Tensor:
+    """An MLP, a few tokens at a time: most of a batch's memory is for its widest activations, and
+    pieces of one size fit where an allocator had those of the layer and the batch before.
+
+    given: (…, num_tokens, size) each.
+    """
+    if given[0].shape[-2] <= _PIECE_TOKENS:
+        return mlp(*given)
+    pieces = zip(*(torch.split(part, _PIECE_TOKENS, dim=-2) for part in given), strict=True)
+    return torch.cat([mlp(*piece) for piece in pieces], dim=-2)
 
 
 def _fused_mlp(mlp: Any) -> FusedMLP | None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers.activations import ACT2FN
 
-from mmrerank.engine import TokenBudget
+from mmrerank.engine import TokenBudget, fused
 from mmrerank.engine.attention import PackedPlan
 from mmrerank.engine.fused import FastForwards, FusedDecoders, FusedMLP, FusedMLPs
 from mmrerank.engine.linear import FastLinears, is_helped
@@ -69,6 +69,14 @@ def test_states_equal_those_of_the_layers_themselves(name: str) -> None:
     torch.testing.assert_close(states(decoder, is_fused=True), expected, atol=1e-5, rtol=1e-5)
     num_layers = len(decoder.layers) if IS_HELPED else 0
     assert num_fused(decoder) == (num_layers, 0 if name in EXPERTS else num_layers)
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_pieces_of_a_row_are_the_whole_row(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoder = decoder_of(name)
+    expected = states(decoder, is_fused=False)
+    monkeypatch.setattr(fused, "_PIECE_TOKENS", 23)
+    torch.testing.assert_close(states(decoder, is_fused=True), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_every_listed_mlp_is_of_an_architecture_at_hand() -> None:
